@@ -1,0 +1,253 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Consumer says what to consume and who handles it.
+type Consumer struct {
+	// Name of the durable consumer. Workers that give the same name share its messages.
+	Name string
+	// Stream is Events or Work.
+	Stream Store
+	// Filter is one of the subjects to consume; in Work no two consumers may share one.
+	Filter string
+	// Concurrency is how many handlers run at once in this process. 0: 8.
+	Concurrency int
+	// AckWait is how soon the broker delivers a message again whose handler went silent.
+	// A running handler is kept alive for as long as it takes. 0: 30 s.
+	AckWait time.Duration
+	// MaxAckPending is how many messages all workers together may hold. 0: 1000.
+	MaxAckPending int
+	// Drain is how long running handlers may go on after the end was asked for; then their
+	// context is cancelled. 0: 10 s.
+	Drain time.Duration
+	// Handler handles one message; its error is the verdict:
+	//
+	//   - nil: done, the message is acknowledged;
+	//   - with a method Park() (until time.Time, state string): parked, not a failure;
+	//   - with Retryable() bool that returns false: dead letter, of the class that
+	//     Class() string names;
+	//   - context.Canceled after the end was asked for: handed back, not a failure;
+	//   - any other, and a panic: tried again after a growing delay, not before
+	//     RetryAfter() time.Duration; too often or too long: dead letter "exhausted".
+	Handler func(ctx context.Context, m *Message) error
+	// Buried, if set, is called before a dead letter is written. It can be called more than
+	// once for a message. While it fails the message is tried again instead.
+	Buried func(ctx context.Context, m *Message, reason, class string) error
+}
+
+const (
+	pullExpiry = 30 * time.Second
+	// maxWaiting is how many handlers of all workers may wait at one consumer.
+	maxWaiting = 8192
+)
+
+// Consume handles messages until ctx ends and every handler has returned. It makes the durable
+// consumer, or brings its settings up to date; that failing for a reason that will not go away is
+// the only error. Afterwards it goes on whatever happens to the broker or to the
+// consumer, which it makes again when it is gone.
+//
+// Each of the handlers asks for one message at a time and none is fetched ahead, so a message
+// never waits behind a slow one while another worker is idle.
+func (c *Conn) Consume(ctx context.Context, cons Consumer) error {
+	cons, err := cons.withDefaults()
+	if err != nil {
+		return err
+	}
+	r := &consuming{Conn: c, Consumer: cons}
+	if err := r.start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	handlers, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	r.handlers = handlers
+
+	var slots, aside sync.WaitGroup
+	finished := make(chan struct{})
+	aside.Go(func() { r.cancelAfterDrain(ctx, cancel, finished) })
+	if cons.Stream == Events {
+		aside.Go(func() { r.watchFloor(ctx) })
+	}
+	for range cons.Concurrency {
+		slots.Go(func() { r.slot(ctx) })
+	}
+	slots.Wait()
+	close(finished)
+	aside.Wait()
+	c.flush()
+	return nil
+}
+
+func (cons Consumer) withDefaults() (Consumer, error) {
+	if !validToken(cons.Name) || cons.Handler == nil {
+		return cons, fmt.Errorf("consumer %q needs a name of plain characters and a handler", cons.Name)
+	}
+	ok := isWork(cons.Filter) || cons.Filter == Ticks || cons.Filter == Polls
+	if cons.Stream == Events {
+		ok = strings.HasPrefix(cons.Filter, "events.")
+	}
+	if !ok {
+		return cons, fmt.Errorf("consumer %s: nothing arrives on %q of %s; ticks arrive on %s", cons.Name, cons.Filter, cons.Stream, Ticks)
+	}
+	cons.Concurrency = or(cons.Concurrency, 8)
+	cons.AckWait = or(cons.AckWait, 30*time.Second)
+	cons.MaxAckPending = max(or(cons.MaxAckPending, 1000), cons.Concurrency)
+	cons.Drain = or(cons.Drain, 10*time.Second)
+	return cons, nil
+}
+
+// consuming is one call of Consume.
+type consuming struct {
+	*Conn
+	Consumer
+	// handlers is the context of the handlers; it outlives the caller's by Drain.
+	handlers context.Context
+
+	mu         sync.Mutex
+	current    jetstream.Consumer
+	floor      floor
+	complained time.Time
+}
+
+func (r *consuming) cancelAfterDrain(ctx context.Context, cancel context.CancelFunc, finished <-chan struct{}) {
+	select {
+	case <-ctx.Done():
+	case <-finished:
+		return
+	}
+	t := time.NewTimer(r.Drain)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		cancel()
+	case <-finished:
+	}
+}
+
+// slot handles one message after the other until ctx ends.
+func (r *consuming) slot(ctx context.Context) {
+	var used jetstream.Consumer
+	for failures := 0; ctx.Err() == nil; failures++ {
+		cons, err := r.consumer(ctx, used)
+		if err == nil {
+			used = cons
+			var handled int
+			if handled, err = r.pull(ctx, cons); handled > 0 {
+				failures = 0
+			}
+		}
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		r.interrupted(err)
+		pause(ctx, failures)
+	}
+}
+
+// interrupted says so once in a while: every slot that waits meets the same trouble.
+func (r *consuming) interrupted(err error) {
+	r.mu.Lock()
+	quiet := time.Since(r.complained) < 10*time.Second
+	if !quiet {
+		r.complained = time.Now()
+	}
+	r.mu.Unlock()
+	if !quiet {
+		r.log.Warn().Err(err).Str("consumer", r.Name).Msg("consuming interrupted")
+	}
+}
+
+// pause waits before the broker is asked again, longer after each failure.
+func pause(ctx context.Context, failures int) {
+	t := time.NewTimer(Retry{First: 100 * time.Millisecond, Max: 5 * time.Second}.withDefaults().delay(failures))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// pull handles messages until ctx ends, then it returns nil, or until the consumer fails.
+func (r *consuming) pull(ctx context.Context, cons jetstream.Consumer) (handled int, err error) {
+	it, err := cons.Messages(
+		jetstream.PullMaxMessages(1),
+		jetstream.PullExpiry(pullExpiry),
+		jetstream.PullHeartbeat(r.heartbeat()),
+		jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	if err != nil {
+		return 0, fmt.Errorf("ask for messages: %w", err)
+	}
+	defer it.Stop()
+	defer context.AfterFunc(ctx, it.Drain)()
+	for {
+		msg, err := it.Next()
+		if err != nil {
+			if errors.Is(err, jetstream.ErrMsgIteratorClosed) && ctx.Err() != nil {
+				return handled, nil
+			}
+			return handled, fmt.Errorf("wait for a message: %w", err)
+		}
+		if ctx.Err() != nil { // it arrived while we were leaving
+			_ = msg.Nak()
+			continue
+		}
+		if err := r.fit(); err != nil {
+			_ = msg.Nak()
+			return handled, err
+		}
+		handled++
+		r.handle(ctx, msg)
+	}
+}
+
+// handle takes one message from its delivery to its end. Nothing escapes from it.
+func (r *consuming) handle(ctx context.Context, msg jetstream.Msg) {
+	d, err := readDelivery(msg, time.Now())
+	if err != nil {
+		r.log.Error().Err(err).Msg("message refused")
+		return
+	}
+	beat, stop := context.WithCancel(context.Background())
+	var beating sync.WaitGroup
+	beating.Go(func() { r.keepAlive(beat, msg) })
+	err = r.invoke(d)
+	r.settle(ctx, d, err)
+	stop()
+	beating.Wait()
+}
+
+// invoke calls the handler and makes an error of a panic.
+func (r *consuming) invoke(d *delivery) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	return r.Handler(r.handlers, d.Message)
+}
+
+// keepAlive tells the broker that the message is in good hands until ctx ends.
+func (r *consuming) keepAlive(ctx context.Context, msg jetstream.Msg) {
+	tick := time.NewTicker(r.AckWait / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			_ = msg.InProgress() // failing, it is delivered again, which is harmless
+		}
+	}
+}

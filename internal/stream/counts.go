@@ -1,0 +1,73 @@
+package stream
+
+import (
+	"context"
+	"slices"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Counts is how many messages there are. The parts of WORK are counted one after the other, so
+// they fit together once nothing moves.
+type Counts struct {
+	Events  uint64
+	Work    uint64 // to be done now, or being done
+	Parked  uint64 // waiting for their time
+	Crons   uint64 // schedules
+	Records uint64
+	Dead    uint64
+}
+
+// Counts reads the stores. It costs the same however many are parked.
+func (c *Conn) Counts(ctx context.Context) (n Counts, err error) {
+	for _, s := range [...]struct {
+		store Store
+		into  *uint64
+	}{{Events, &n.Events}, {Records, &n.Records}, {Dead, &n.Dead}, {Work, &n.Parked}} {
+		info, err := c.info(ctx, s.store)
+		if err != nil {
+			return Counts{}, err
+		}
+		*s.into = info.State.Msgs
+	}
+	if n.Parked == 0 {
+		return n, nil
+	}
+	for _, part := range [...]struct {
+		filter string
+		into   *uint64
+	}{{"work.*", &n.Work}, {Notifies + "*", &n.Work}, {Ticks, &n.Work}, {Polls, &n.Work}, {cronPrefix + "*", &n.Crons}} {
+		if err := c.bySubject(ctx, Work, part.filter, func(_ string, held uint64) { *part.into += held }); err != nil {
+			return Counts{}, err
+		}
+	}
+	n.Parked -= min(n.Parked, n.Work+n.Crons)
+	return n, nil
+}
+
+// Schedules lists the ids of the schedules that are stored, sorted.
+func (c *Conn) Schedules(ctx context.Context) ([]string, error) {
+	info, err := c.info(ctx, Work, jetstream.WithSubjectFilter(cronPrefix+"*"))
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, 0, len(info.State.Subjects))
+	for subject := range info.State.Subjects {
+		ids = append(ids, subject[len(cronPrefix):])
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+func (c *Conn) info(ctx context.Context, s Store, opts ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
+	op := "look at " + string(s)
+	st, err := c.stream(ctx, s)
+	if err != nil {
+		return nil, refuse(op, err)
+	}
+	info, err := st.Info(ctx, opts...)
+	if err != nil {
+		return nil, refuse(op, err)
+	}
+	return info, nil
+}

@@ -1,0 +1,179 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Headers of a dead letter, beside the message's own.
+const (
+	deadPrefix         = "Millrace-Dead-"
+	headerDeadReason   = deadPrefix + "Reason"
+	headerDeadClass    = deadPrefix + "Class"
+	headerDeadAttempts = deadPrefix + "Attempts"
+	headerDeadFirst    = deadPrefix + "First-Failure"
+	headerDeadLast     = deadPrefix + "Last-Failure"
+	headerDeadSubject  = deadPrefix + "Subject"
+)
+
+// maxReason is the longest reason that is kept, in bytes.
+const maxReason = 2 << 10
+
+// DeadLetter is a message that did not succeed.
+type DeadLetter struct {
+	Sequence uint64
+	Stored   time.Time
+	Class    string
+	Consumer string
+	Reason   string
+	// Attempts counts the tries, all of which failed.
+	Attempts int
+	// FirstFailure is zero for an event: the broker counts its deliveries, nobody wrote
+	// down when the first failed.
+	FirstFailure, LastFailure time.Time
+	// Subject, Header and Data are the message's own.
+	Subject string
+	Header  map[string]string
+	Data    []byte
+}
+
+// DeadLetters calls fn for every dead letter there was when it began, oldest first, until fn
+// returns an error, which it hands on.
+func (c *Conn) DeadLetters(ctx context.Context, fn func(*DeadLetter) error) error {
+	s, err := c.stream(ctx, Dead)
+	if err != nil {
+		return refuse("read dead letters", err)
+	}
+	info, err := s.Info(ctx)
+	if err != nil {
+		return refuse("read dead letters", err)
+	}
+	for seq := info.State.FirstSeq; seq <= info.State.LastSeq; {
+		m, err := s.GetMsg(ctx, seq, jetstream.WithGetMsgSubject("dead.>"))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+		if err != nil {
+			return refuse("read dead letters", err)
+		}
+		if m.Sequence > info.State.LastSeq {
+			return nil
+		}
+		if err := fn(readDeadLetter(m)); err != nil {
+			return err
+		}
+		seq = m.Sequence + 1
+	}
+	return nil
+}
+
+func readDeadLetter(m *jetstream.RawStreamMsg) *DeadLetter {
+	l := &DeadLetter{
+		Sequence: m.Sequence, Stored: m.Time.UTC(), Data: m.Data, Header: make(map[string]string),
+		Reason: m.Header.Get(headerDeadReason), Class: m.Header.Get(headerDeadClass), Subject: m.Header.Get(headerDeadSubject),
+	}
+	if tokens := strings.Split(m.Subject, "."); len(tokens) == 3 {
+		l.Consumer = tokens[2]
+	}
+	l.Attempts, _ = strconv.Atoi(m.Header.Get(headerDeadAttempts))
+	readTime(&l.FirstFailure, m.Header.Get(headerDeadFirst))
+	readTime(&l.LastFailure, m.Header.Get(headerDeadLast))
+	for name := range m.Header {
+		if travels(name) && !strings.HasPrefix(name, deadPrefix) {
+			l.Header[name] = m.Header.Get(name)
+		}
+	}
+	return l
+}
+
+// bury tells whoever wants to know, writes the dead letter, and only then acknowledges. If
+// either fails, a full DEAD above all, the message comes back later.
+func (r *consuming) bury(ctx context.Context, d *delivery, rule ruling, now time.Time) {
+	reason := oneLine(rule.reason, maxReason)
+	class := token(rule.class)
+	err := r.tellBuried(d, reason, class)
+	if err == nil {
+		err = r.writeDead(d, reason, class, now)
+	}
+	if err != nil && shuttingDown(ctx, err) {
+		r.handBack(d, 0)
+		return
+	}
+	if err != nil {
+		until := now.Add(r.cfg.Retry.delay(d.Attempts))
+		r.about(r.log.Error(), d).Err(err).Str("reason", reason).Str("class", class).Time("until", until).Msg("not dead-lettered, parked again")
+		r.again(d, until, now)
+		return
+	}
+	r.about(r.log.Error(), d).Str("reason", reason).Str("class", class).Int("attempts", d.Attempts+1).Msg("dead-lettered")
+	r.ack(d)
+}
+
+func (r *consuming) tellBuried(d *delivery, reason, class string) (err error) {
+	if r.Buried == nil {
+		return nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return r.Buried(r.handlers, d.Message, reason, class)
+}
+
+func (r *consuming) writeDead(d *delivery, reason, class string, now time.Time) error {
+	msg := nats.NewMsg("dead." + class + "." + r.Name)
+	msg.Data = d.Data
+	for name, value := range d.Header {
+		msg.Header.Set(name, value)
+	}
+	msg.Header.Set(headerDeadReason, reason)
+	msg.Header.Set(headerDeadClass, class)
+	msg.Header.Set(headerDeadAttempts, strconv.Itoa(d.Attempts+1))
+	msg.Header.Set(headerDeadLast, writeTime(now))
+	msg.Header.Set(headerDeadSubject, d.Subject)
+	if failed := d.failedAt(now); !d.isEvent || d.Attempts == 0 {
+		msg.Header.Set(headerDeadFirst, writeTime(failed.firstFailure))
+	}
+	ctx, cancel := r.storing()
+	defer cancel()
+	if _, err := r.js.PublishMsg(ctx, msg); err != nil {
+		return refuse("write a dead letter", err)
+	}
+	return nil
+}
+
+// oneLine makes text fit for a header: no line breaks or control characters, at most most
+// bytes, cut between characters.
+func oneLine(text string, most int) string {
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError }), " ")
+	if len(text) <= most {
+		return text
+	}
+	const cut = " …"
+	end := most - len(cut)
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + cut
+}
+
+// token makes one token of a subject of a class.
+func token(class string) string {
+	b := []byte(or(class, ClassFailed))
+	for i, c := range b {
+		if !validToken(string(c)) {
+			b[i] = '_'
+		}
+	}
+	return string(b[:min(len(b), 40)])
+}

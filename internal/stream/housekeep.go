@@ -1,0 +1,95 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	housekeepEvery = time.Minute
+	// eventsFull is the part of EVENTS, in percent, above which matched events go early.
+	eventsFull = 90
+)
+
+// Housekeep removes matched events from EVENTS until ctx ends: those older than
+// Config.EventsKeep, and above 90 % of the store's cap all of them. What the match consumer has not
+// acknowledged is never removed. Any number of workers may do it at once.
+func (c *Conn) Housekeep(ctx context.Context) error {
+	tick := time.NewTicker(housekeepEvery)
+	defer tick.Stop()
+	for {
+		purged, err := c.purgeEvents(ctx, time.Now())
+		if err != nil && ctx.Err() == nil {
+			c.log.Warn().Err(err).Msg("events not purged")
+		}
+		if purged > 0 {
+			c.log.Info().Uint64("events", purged).Msg("events purged")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// purgeEvents does it once and returns how many sequences it freed.
+func (c *Conn) purgeEvents(ctx context.Context, now time.Time) (purged uint64, err error) {
+	cons, err := c.js.Consumer(ctx, string(Events), MatchConsumer)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return 0, nil // nothing was ever matched
+	}
+	if err != nil {
+		return 0, refuse("look up consumer "+MatchConsumer, err)
+	}
+	s, err := c.stream(ctx, Events)
+	if err != nil {
+		return 0, refuse("look up EVENTS", err)
+	}
+	info, err := s.Info(ctx)
+	if err != nil {
+		return 0, refuse("look up EVENTS", err)
+	}
+	// The floor was read before the state: it can only have risen since.
+	first, floor := info.State.FirstSeq, cons.CachedInfo().AckFloor.Stream
+	if info.State.Msgs == 0 || floor < first {
+		return 0, nil
+	}
+	keepFrom := floor + 1
+	if limit := info.Config.MaxBytes; limit <= 0 || info.State.Bytes < uint64(limit)/100*eventsFull {
+		keepFrom, err = firstSince(ctx, s, first, floor, now.Add(-c.cfg.EventsKeep))
+		if err != nil {
+			return 0, refuse("look for old events", err)
+		}
+	}
+	if keepFrom <= first {
+		return 0, nil
+	}
+	if err := s.Purge(ctx, jetstream.WithPurgeSequence(keepFrom)); err != nil {
+		return 0, refuse("purge EVENTS", err)
+	}
+	return keepFrom - first, nil
+}
+
+// firstSince is the first sequence from first on whose message is not older than since, and
+// at most last+1.
+func firstSince(ctx context.Context, s jetstream.Stream, first, last uint64, since time.Time) (uint64, error) {
+	low, high := first, last+1 // everything before low is older, nothing from high on is asked about
+	for low < high {
+		mid := low + (high-low)/2
+		m, err := s.GetMsg(ctx, mid, jetstream.WithGetMsgSubject(AllEvents)) // the first one at or after mid
+		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return 0, err
+		}
+		switch {
+		case err != nil || m.Sequence >= high || !m.Time.Before(since):
+			high = mid
+		default:
+			low = m.Sequence + 1
+		}
+	}
+	return low, nil
+}

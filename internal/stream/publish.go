@@ -1,0 +1,85 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/millrace/millrace/pkg/events"
+)
+
+// Put stores a message of work and returns when the broker has it. subject is one of work.run,
+// work.commit, work.build, work.alert and work.notify.<target>. header has Millrace-Key, the name under
+// which the message can be parked. Headers of the broker ("Nats-…") and those this package
+// manages are dropped, so the header of another message can be handed on.
+func (c *Conn) Put(ctx context.Context, subject string, header map[string]string, data []byte) error {
+	op := "put " + subject
+	if !isWork(subject) {
+		return final(op, ClassFailed, "it is no subject of work")
+	}
+	if !validToken(header[headerKey]) {
+		return final(op, ClassFailed, "the header %s is missing or not one plain word", headerKey)
+	}
+	msg := nats.NewMsg(subject)
+	msg.Data = data
+	for name, value := range header {
+		if travels(name) {
+			msg.Header.Set(name, value)
+		}
+	}
+	if err := c.fits(op, msg, parkRoom); err != nil {
+		return err
+	}
+	if _, err := c.js.PublishMsg(ctx, msg); err != nil {
+		return refuse(op, err)
+	}
+	return nil
+}
+
+// isWork is true for the subjects that hold work to be done, not for schedules.
+func isWork(subject string) bool {
+	switch subject {
+	case Runs, Commits, Builds, Alerts:
+		return true
+	}
+	target, ok := strings.CutPrefix(subject, Notifies)
+	return ok && validToken(target)
+}
+
+// PublishEvent stores an event and returns when the broker has it. duplicate is true when it
+// already had an event of that id within the duplicate window. A full store refuses, it drops
+// nothing.
+func (c *Conn) PublishEvent(ctx context.Context, e *events.Event) (duplicate bool, err error) {
+	op := "publish event " + e.ID
+	subject := "events." + e.Source + "." + e.Type
+	if e.ID == "" || !events.ValidSource(e.Source) || !events.ValidType(e.Type) {
+		return false, final(op, ClassFailed, "it has no id, or its source %q and type %q make no subject", e.Source, e.Type)
+	}
+	msg := nats.NewMsg(subject)
+	msg.Data = e.Body
+	for name, value := range e.Header() {
+		msg.Header.Set(name, value)
+	}
+	id := msg.Header.Get("ce-id") // as the header says it: any text can be an id, not any a header
+	if err := c.fits(op, msg, 0); err != nil {
+		return false, err
+	}
+	if err := c.fit(); err != nil {
+		return false, refuse(op, err)
+	}
+	future, err := c.js.PublishMsgAsync(msg, jetstream.WithMsgID(id))
+	if err != nil {
+		return false, refuse(op, err)
+	}
+	select {
+	case ack := <-future.Ok():
+		return ack.Duplicate, nil
+	case err := <-future.Err():
+		return false, refuse(op, err)
+	case <-ctx.Done():
+		return false, refuse(op, fmt.Errorf("the broker has not answered: %w", ctx.Err()))
+	}
+}

@@ -1,0 +1,59 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+func (c *Conn) ensureRulesets(ctx context.Context) error {
+	_, err := c.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
+		Bucket: rulesetBucket, Description: "Millrace: rulesets by digest",
+		Storage: jetstream.FileStorage, Replicas: c.cfg.Replicas,
+	})
+	if err != nil && !errors.Is(err, jetstream.ErrBucketExists) {
+		return fmt.Errorf("create object store %s: %w", rulesetBucket, err)
+	}
+	return nil
+}
+
+// PutRuleset stores a ruleset under its digest. One that is there is left as it is: what a
+// digest names never changes.
+func (c *Conn) PutRuleset(ctx context.Context, digest string, data []byte) error {
+	op := "store ruleset " + digest
+	store, err := c.js.ObjectStore(ctx, rulesetBucket)
+	if err != nil {
+		return refuse(op, err)
+	}
+	_, err = store.GetInfo(ctx, digest)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, jetstream.ErrObjectNotFound) {
+		return refuse(op, err)
+	}
+	if _, err := store.PutBytes(ctx, digest, data); err != nil {
+		return refuse(op, err)
+	}
+	return nil
+}
+
+// Ruleset reads a ruleset back, checked against the SHA-256 that was stored with it. For an
+// absent one it returns nil and no error.
+func (c *Conn) Ruleset(ctx context.Context, digest string) ([]byte, error) {
+	op := "read ruleset " + digest
+	store, err := c.js.ObjectStore(ctx, rulesetBucket)
+	if err != nil {
+		return nil, refuse(op, err)
+	}
+	data, err := store.GetBytes(ctx, digest)
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, refuse(op, err)
+	}
+	return data, nil
+}

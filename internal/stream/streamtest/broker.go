@@ -1,0 +1,96 @@
+package streamtest
+
+import (
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// Broker is a running nats-server.
+type Broker struct {
+	t    testing.TB
+	opts *server.Options
+	now  *server.Server
+	// front is what clients connect to instead of the server, see Front; or nil.
+	front *front
+}
+
+// Option changes how the server is started.
+type Option func(*server.Options)
+
+// MaxPayload caps a message, in bytes.
+func MaxPayload(bytes int32) Option { return func(o *server.Options) { o.MaxPayload = bytes } }
+
+// MaxStore caps what JetStream may store, in bytes.
+func MaxStore(bytes int64) Option { return func(o *server.Options) { o.JetStreamMaxStore = bytes } }
+
+// WithoutJetStream starts a server that cannot store anything.
+func WithoutJetStream() Option { return func(o *server.Options) { o.JetStream = false } }
+
+// User asks for a user and a password.
+func User(name, password string) Option {
+	return func(o *server.Options) { o.Username, o.Password = name, password }
+}
+
+// Token asks for a token; an empty one asks for nothing.
+func Token(token string) Option { return func(o *server.Options) { o.Authorization = token } }
+
+// Server starts a server; it ends with the test.
+func Server(t testing.TB, opts ...Option) *Broker {
+	t.Helper()
+	o := &server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true,
+		JetStream: true, StoreDir: t.TempDir(), JetStreamMaxStore: 8 << 30, JetStreamMaxMemory: 64 << 20,
+	}
+	for _, opt := range opts {
+		opt(o)
+	}
+	b := &Broker{t: t, opts: o}
+	b.Start()
+	t.Cleanup(b.Stop)
+	return b
+}
+
+// URL is where clients find it, without user and password, the same after a restart.
+func (b *Broker) URL() string {
+	if b.front != nil {
+		return "nats://" + b.front.listener.Addr().String()
+	}
+	return fmt.Sprintf("nats://127.0.0.1:%d", b.opts.Port)
+}
+
+// Start starts it again after [Broker.Stop], at the same URL and with the same files. Without [Broker.Front] it fails when something
+// else has taken its port meanwhile.
+func (b *Broker) Start() {
+	b.t.Helper()
+	s, err := server.NewServer(b.opts.Clone())
+	if err != nil {
+		b.t.Fatalf("start a nats-server: %v", err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(20 * time.Second) {
+		b.t.Fatal("the nats-server is not ready after 20 s")
+	}
+	b.now = s
+	if b.front != nil {
+		b.front.leadTo(s.Addr().String())
+		return
+	}
+	b.opts.Port = s.Addr().(*net.TCPAddr).Port
+}
+
+// Stop ends it and waits until it is gone. Stopping twice is harmless.
+func (b *Broker) Stop() {
+	b.now.Shutdown()
+	b.now.WaitForShutdown()
+}
+
+// Restart stops and starts it.
+func (b *Broker) Restart() {
+	b.t.Helper()
+	b.Stop()
+	b.Start()
+}

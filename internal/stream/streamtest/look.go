@@ -1,0 +1,93 @@
+package streamtest
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// Unsettled is how many messages of a stream its consumers have still to finish with, unacknowledged ones included: what was
+// delivered to a worker that died counts. A stream without consumers, or without a place to ask, is an error.
+func (b *Broker) Unsettled(stream string) (int, error) {
+	info, err := b.now.Jsz(&server.JSzOptions{Accounts: true, Streams: true, Consumer: true})
+	if err != nil {
+		return 0, err
+	}
+	for _, account := range info.AccountDetails {
+		for _, s := range account.Streams {
+			if s.Name != stream {
+				continue
+			}
+			if len(s.Consumer) == 0 {
+				return 0, errors.New("stream " + stream + " has no consumer")
+			}
+			n := 0
+			for _, c := range s.Consumer {
+				n += int(c.NumPending) + c.NumAckPending
+			}
+			return n, nil
+		}
+	}
+	return 0, errors.New("there is no stream " + stream)
+}
+
+// AddStream makes a stream by the configuration given as the server's JSON, as an operator might have made it before.
+func (b *Broker) AddStream(name, config string) {
+	b.t.Helper()
+	nc, err := nats.Connect(b.URL())
+	if err != nil {
+		b.t.Fatalf("connect to the nats-server: %v", err)
+	}
+	defer nc.Close()
+	answer, err := nc.Request("$JS.API.STREAM.CREATE."+name, []byte(config), nats.DefaultTimeout)
+	if err != nil {
+		b.t.Fatalf("make stream %s: %v", name, err)
+	}
+	if text := string(answer.Data); !created(text) {
+		b.t.Fatalf("make stream %s: %s", name, text)
+	}
+}
+
+// Purge removes the messages of a stream under a subject, wildcards allowed, as time or an operator might have.
+func (b *Broker) Purge(stream, subject string) {
+	b.t.Helper()
+	nc, err := nats.Connect(b.URL())
+	if err != nil {
+		b.t.Fatalf("connect to the nats-server: %v", err)
+	}
+	defer nc.Close()
+	answer, err := nc.Request("$JS.API.STREAM.PURGE."+stream, []byte(`{"filter":"`+subject+`"}`), nats.DefaultTimeout)
+	if err != nil {
+		b.t.Fatalf("purge %s of %s: %v", subject, stream, err)
+	}
+	if text := string(answer.Data); !created(text) {
+		b.t.Fatalf("purge %s of %s: %s", subject, stream, text)
+	}
+}
+
+// created tells whether the server did it.
+func created(answer string) bool { return !strings.Contains(answer, `"error"`) }
+
+// Holds counts the files of the server's store that contain text, as it is.
+func (b *Broker) Holds(text []byte) (files int, err error) {
+	err = filepath.WalkDir(b.opts.StoreDir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // the server has just replaced it
+		}
+		if bytes.Contains(data, text) {
+			files++
+		}
+		return err
+	})
+	return files, err
+}
