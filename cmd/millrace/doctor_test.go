@@ -1,0 +1,42 @@
+package main
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/millrace/millrace/internal/stream/streamtest"
+	"github.com/millrace/millrace/pkg/codearts/codeartstest"
+)
+
+// scriptCommands are what scripts can do besides running the command.
+func scriptCommands(t *testing.T) map[string]func(ts *testscript.TestScript, neg bool, args []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		// broker starts a nats-server, at $MILLRACE_NATS_URL.
+		"broker": func(ts *testscript.TestScript, _ bool, _ []string) {
+			ts.Setenv("MILLRACE_NATS_URL", streamtest.Server(t).URL())
+		},
+		// codearts serves a fake CodeArts until the end of the script, at $CODEARTS.
+		"codearts": func(ts *testscript.TestScript, _ bool, _ []string) {
+			fake := codeartstest.New(codeartstest.Options{})
+			server := httptest.NewServer(fake)
+			ts.Defer(server.Close)
+			ts.Defer(fake.Close)
+			ts.Setenv("CODEARTS", server.URL)
+		},
+		"shop":              serveShop,
+		"receiver":          serveReceiver,
+		"push":              pushToShop,
+		"millrace-receiver": startReceiver,
+		// secretless sees to it that what a command wrote has none of the secrets of files in it.
+		"secretless": func(ts *testscript.TestScript, _ bool, args []string) {
+			for _, name := range args[1:] {
+				if secret := strings.TrimSpace(ts.ReadFile(name)); strings.Contains(ts.ReadFile(args[0]), secret) {
+					ts.Fatalf("the secret of %s shows", name)
+				}
+			}
+		},
+	}
+}

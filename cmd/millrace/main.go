@@ -1,0 +1,79 @@
+// Command millrace is for people: it plays the demo, checks rules and explains what they make of an event.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // time zones of schedules, on machines that have none
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(untilSignal(os.Args[1:])) }
+
+func untilSignal(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return run(ctx, args)
+}
+
+// errSilent ends a command whose output has said everything.
+var errSilent = errors.New("")
+
+// run carries out one command and returns the exit code: 1 when it failed, 2 when it was called wrongly.
+func run(ctx context.Context, args []string) int {
+	root := &cobra.Command{
+		Use:           "millrace",
+		Short:         "Webhooks in, rules in YAML, commits and messages out",
+		Long:          "Millrace turns webhooks into safe, explained action. The servers are receiver and worker; this command is for people.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(demoCommand(), rulesCommand(), codeArtsCommand(), healthCommand(), webhooksCommand(), hooksCommand(), doctorCommand())
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
+	})
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errSilent):
+		return 1
+	}
+	fmt.Fprintln(os.Stderr, "millrace:", err)
+	if usage := (usageError{}); errors.As(err, &usage) {
+		return 2
+	}
+	return 1
+}
+
+// usageError is a command called with words it does not take.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// needArgs is a cobra check that there is at least one argument, with a remedy.
+func needArgs(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usageError{fmt.Errorf("%s needs %s; see '%s --help'", cmd.CommandPath(), what, cmd.CommandPath())}
+		}
+		return nil
+	}
+}
+
+// noArgs is a cobra check that there is no argument.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%s takes no argument, it got %q; see '%s --help'", cmd.CommandPath(), args[0], cmd.CommandPath())}
+	}
+	return nil
+}

@@ -1,0 +1,291 @@
+package app_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/internal/app"
+)
+
+// What a child process is told by its environment, and what it says on its standard output.
+const (
+	childConfig = "CRASHTEST_CONFIG" // file of its configuration
+	childBrake  = "CRASHTEST_BRAKE"  // a brake as JSON, or nothing
+
+	saidReady  = "ready"
+	saidBraked = "braked"
+)
+
+// brake stops a worker at a line of its log.
+type brake struct {
+	Message string            // of the line
+	Fields  map[string]string // it must have
+	Nth     int               // which of those lines, 0 and 1 are the first
+	// Freeze lets nothing else of the worker go on past its next line of the log.
+	Freeze bool
+	// Pass lets the worker go on: it only says that it was there.
+	Pass bool
+}
+
+func (b brake) String() string {
+	data, _ := json.Marshal(b)
+	return string(data)
+}
+
+// brakeWriter is a log that never returns from writing the wanted line.
+type brakeWriter struct {
+	brake
+	log, say io.Writer
+
+	mu   sync.Mutex
+	seen int
+}
+
+func (w *brakeWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	n, err := w.log.Write(p)
+	if w.Message == "" || !w.fits(p) {
+		w.mu.Unlock()
+		return n, err
+	}
+	if w.seen++; w.seen != max(w.Nth, 1) {
+		w.mu.Unlock()
+		return n, err
+	}
+	fmt.Fprintln(w.say, saidBraked)
+	if w.Pass {
+		w.mu.Unlock()
+		return n, err
+	}
+	if !w.Freeze {
+		w.mu.Unlock()
+	}
+	select {}
+}
+
+func (w *brakeWriter) fits(p []byte) bool { return fits(parseLine(p), w.Message, w.Fields) }
+
+// parseLine reads a line of the log; nil if it is none.
+func parseLine(p []byte) map[string]any {
+	var line map[string]any
+	if json.Unmarshal(p, &line) != nil {
+		return nil
+	}
+	return line
+}
+
+func fits(line map[string]any, message string, fields map[string]string) bool {
+	if line["message"] != message {
+		return false
+	}
+	for name, want := range fields {
+		if have, ok := line[name]; !ok || fmt.Sprint(have) != want {
+			return false
+		}
+	}
+	return true
+}
+
+// childMain is the worker process. It ends by SIGTERM, by SIGKILL, and when the test that started it is gone.
+func childMain() int {
+	log := &brakeWriter{log: os.Stderr, say: os.Stdout}
+	if text := os.Getenv(childBrake); text != "" {
+		if err := json.Unmarshal([]byte(text), &log.brake); err != nil {
+			fmt.Fprintln(os.Stderr, "brake:", err)
+			return 2
+		}
+	}
+	cfg, err := app.Load(os.Getenv(childConfig), os.Environ())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	go func() { // ends with the process
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(3)
+	}()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if err := app.Worker(ctx, cfg, log, func() { fmt.Println(saidReady) }); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// process is a child as its parent sees it.
+type process struct {
+	t     testing.TB
+	name  string
+	cmd   *exec.Cmd
+	log   *journal
+	ready chan struct{} // closed when it said so
+	brake chan struct{}
+	ended chan struct{} // closed when it is dead and waited for
+	err   error         // of the wait, after ended
+}
+
+// startWorker starts a worker process with the world's configuration and waits until it is ready.
+func (w *world) startWorker(name string, b brake) *process {
+	w.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p := &process{
+		t: w.t, name: name, cmd: exec.Command(self), log: new(journal),
+		ready: make(chan struct{}), brake: make(chan struct{}), ended: make(chan struct{}),
+	}
+	p.cmd.Env = append(os.Environ(), w.environ()...)
+	p.cmd.Env = append(p.cmd.Env, childConfig+"="+w.file)
+	if b.Message != "" {
+		p.cmd.Env = append(p.cmd.Env, childBrake+"="+b.String())
+	}
+	p.cmd.Stderr = p.log
+	stdin, err := p.cmd.StdinPipe() // open for as long as this process lives
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	go p.watch(stdin, stdout)
+	w.t.Cleanup(p.clean)
+	select {
+	case <-p.ready:
+	case <-p.ended:
+		w.t.Fatalf("%s ended before it was ready: %v", name, p.err)
+	case <-time.After(patience):
+		w.t.Fatalf("%s was not ready after %s", name, patience)
+	}
+	return p
+}
+
+// watch reads what the process says until it ends, and waits for it.
+func (p *process) watch(stdin io.Closer, stdout io.Reader) {
+	defer close(p.ended)
+	for s := bufio.NewScanner(stdout); s.Scan(); {
+		switch s.Text() {
+		case saidReady:
+			close(p.ready)
+		case saidBraked:
+			close(p.brake)
+		}
+	}
+	p.err = p.cmd.Wait()
+	_ = stdin.Close()
+}
+
+// clean makes sure the process is gone, and shows its log if the test has failed.
+func (p *process) clean() {
+	_ = p.cmd.Process.Kill()
+	<-p.ended
+	if text := p.log.String(); p.t.Failed() {
+		p.t.Logf("log of %s:\n%s", p.name, text)
+	} else if strings.Contains(text, "DATA RACE") || strings.Contains(text, "panic:") {
+		p.t.Errorf("%s has gone wrong:\n%s", p.name, text)
+	}
+}
+
+// braked waits until the process stands at its brake.
+func (p *process) braked() {
+	p.t.Helper()
+	select {
+	case <-p.brake:
+	case <-p.ended:
+		p.t.Fatalf("%s ended before it came to its brake: %v", p.name, p.err)
+	case <-time.After(patience):
+		p.t.Fatalf("%s did not come to its brake within %s", p.name, patience)
+	}
+}
+
+// kill kills the process where it stands, and makes sure that this is what it died of.
+func (p *process) kill() {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+		p.t.Fatalf("%s was to be killed and has ended before: %v", p.name, p.err)
+	default:
+	}
+	if err := p.cmd.Process.Kill(); err != nil {
+		p.t.Fatalf("kill %s: %v", p.name, err)
+	}
+	<-p.ended
+	var exit *exec.ExitError
+	if !errors.As(p.err, &exit) {
+		p.t.Fatalf("%s did not die: %v", p.name, p.err)
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() || status.Signal() != syscall.SIGKILL {
+		p.t.Fatalf("%s did not die by SIGKILL: %v", p.name, p.err)
+	}
+}
+
+// stop ends the process as an operator does. It must end cleanly and soon.
+func (p *process) stop() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Fatalf("stop %s: %v", p.name, err)
+	}
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		p.t.Fatalf("%s did not stop within %s", p.name, patience)
+	}
+	if p.err != nil {
+		p.t.Fatalf("%s did not stop cleanly: %v", p.name, p.err)
+	}
+}
+
+// journal keeps a log.
+type journal struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.all.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.all.String()
+}
+
+// lines are those with a message and, in pairs, with fields.
+func (j *journal) lines(message string, fields ...string) []map[string]any {
+	want := map[string]string{}
+	for i := 0; i+1 < len(fields); i += 2 {
+		want[fields[i]] = fields[i+1]
+	}
+	var found []map[string]any
+	for text := range strings.Lines(j.String()) {
+		if !strings.Contains(text, message) {
+			continue // a log may be long
+		}
+		if line := parseLine([]byte(text)); line != nil && fits(line, message, want) {
+			found = append(found, line)
+		}
+	}
+	return found
+}

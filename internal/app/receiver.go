@@ -1,0 +1,124 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/millrace/millrace/internal/config"
+	"github.com/millrace/millrace/internal/ingest"
+	"github.com/millrace/millrace/internal/stream"
+)
+
+// stopWithin is how long a server may take to finish what it has begun.
+const stopWithin = 15 * time.Second
+
+// Receiver accepts deliveries until ctx ends; then it finishes those it has begun. logs gets a line for each thing that happens, as
+// cfg.Log says, and must take concurrent writes. ready, if not nil, is called with the address it listens on.
+func Receiver(ctx context.Context, cfg *config.Config, logs io.Writer, ready func(addr string)) error {
+	if err := cfg.CheckReceiver(); err != nil {
+		return err
+	}
+	watch := newWatch(ctx, cfg, logs)
+	log := watch.log
+	if err := watch.serve(cfg.Receiver.AdminListen, "receiver.admin_listen", watch.streamReachable(), watch.storesEnsured(), watch.receiving()); err != nil {
+		return err
+	}
+	defer watch.close()
+	conn, err := connect(ctx, cfg, "millrace-receiver", watch)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	check, closeCheck, err := addressCheck(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer closeCheck()
+	handler, err := ingest.New(ingest.Options{
+		Sources:        sources(cfg),
+		Publisher:      conn,
+		MaxBody:        int64(cfg.Receiver.MaxBody),
+		PublishTimeout: cfg.Receiver.PublishTimeout,
+		Check:          check,
+		Log:            log,
+	})
+	if err != nil {
+		return fmt.Errorf("set up the receiver: %w", err)
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Receiver.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w; another receiver.listen may be free", cfg.Receiver.Listen, err)
+	}
+	address := listener.Addr().String()
+	server := ingest.HTTPServer(address, handler)
+	watch.listening.Store(&address)
+	log.Info().Str("listen", address).Str("admin", watch.address).Strs("sources", posting(cfg)).Msg("receiver started")
+	if ready != nil {
+		ready(address)
+	}
+	return serve(ctx, server, listener, log)
+}
+
+// serve runs server until ctx ends, and then gives the requests under way time to end.
+func serve(ctx context.Context, server *http.Server, listener net.Listener, log zerolog.Logger) error {
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve HTTP: %w", err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	err := server.Shutdown(stop)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("requests did not end within %s: %w", stopWithin, err), server.Close())
+	}
+	if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("serve HTTP: %w", served))
+	}
+	log.Info().Msg("receiver stopped")
+	return err
+}
+
+// connect reaches the broker and makes sure its stores are there and safe.
+func connect(ctx context.Context, cfg *config.Config, name string, watch *watch) (*stream.Conn, error) {
+	conn, err := stream.Connect(ctx, streamConfig(cfg, name, watch.log))
+	if err != nil {
+		return nil, err
+	}
+	watch.conn.Store(conn)
+	if err := conn.Ensure(ctx); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("the stores in NATS are not fit for use:\n%w", err)
+	}
+	watch.ensured.Store(true)
+	return conn, nil
+}
+
+// sources are those that post; the others have no address.
+func sources(cfg *config.Config) []ingest.Source {
+	var all []ingest.Source
+	for _, name := range posting(cfg) {
+		s := cfg.Sources[name]
+		src := ingest.Source{Name: name, Verify: ingest.Verify{Scheme: s.Verify, Headers: s.Headers}}
+		for _, secret := range s.Secrets {
+			src.Verify.Secrets = append(src.Verify.Secrets, ingest.Secret(secret.Reveal()))
+		}
+		if slices.Equal(s.IDFrom, []string{"body"}) {
+			src.IDFrom.Body = true
+		} else {
+			src.IDFrom.Fields = s.IDFrom
+		}
+		all = append(all, src)
+	}
+	return all
+}
