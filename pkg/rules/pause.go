@@ -74,8 +74,10 @@ func (m *Meter) Count(rs *Ruleset, r *Rule, eventID string, at time.Time) (p *Ru
 			k.paused = k.paused && !resumed
 			return nil, resumed
 		}
-		began = true
-		k.from, k.until, k.paused = at, at.Add(r.pause), true
+		// Events do not come in order: one from before the pause, in a minute that is full as well, makes it begin earlier.
+		if k.from, began = at, !at.Before(k.until); began {
+			k.until, k.paused = at.Add(r.pause), true
+		}
 	}
 	return &RulePause{Rule: r.name, Most: r.perMinute, From: k.from, Until: k.until, Began: began}, false
 }

@@ -300,6 +300,7 @@ func TestMeter(t *testing.T) {
 		{59, "runs"},
 		{60, "runs"},    // the next minute
 		{30, "pauses"},  // the fourth of the first, out of order
+		{29, "paused"},  // the fifth, from before: it is the same pause, which ends when it did
 		{31, "paused"},  //
 		{329, "paused"}, //
 		{330, "resumes"},
