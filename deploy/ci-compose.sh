@@ -131,7 +131,7 @@ await "the follow-up commit" commits 1
 get "$fake/_fake/repos/$repository/commits" | grep -q 'docs: record failed build' || fail "the commit is another one"
 await "the team's message" messages 'Build ' 1
 say "the failed build is found, recorded by one commit, and told to the team"
-await "the alert" messages 'CodeArts-pro runs out in 7 days' 1
+await "the alert" messages 'CodeArts-pro: 7 days left' 1
 say "the package that runs out is announced to ops"
 
 deliver one "$token" 202 '"duplicate"' || fail "the redelivery is answered $(cat "$work/answer")"
@@ -150,10 +150,10 @@ say "without the broker a delivery is refused with 503; a new container finds th
 get -X POST "$fake/_fake/package" -d '{"days":3}' >/dev/null
 await "the second commit" commits 2
 await "the second message" messages 'Build ' 2
-await "the next rung of the alert" messages 'CodeArts-pro runs out in 3 days' 1
+await "the next rung of the alert" messages 'CodeArts-pro: 3 days left' 1
 await "our own commits to come back" returned 2
 say "our own 2 commits came back from the fake, as deliveries"
-messages 'CodeArts-pro runs out in 7 days' 1 || fail "the first rung was announced again"
+messages 'CodeArts-pro: 7 days left' 1 || fail "the first rung was announced again"
 messages 'Build ' 2 && commits 2 || fail "something was done twice"
 say "nothing was done twice: 2 pushes, 2 commits, 2 messages, 2 rungs of the alert; our own commits led to nothing"
 

@@ -129,7 +129,7 @@ func (s *stage) checkMessages(messages []notifytest.Message, commitID string) er
 			}
 		case m.Kind == notifytest.DingTalk && strings.Contains(m.Title, "Merge request !7"):
 			merges++
-		case m.Kind == notifytest.Feishu && strings.Contains(m.Title, "runs out in 7 days"):
+		case m.Kind == notifytest.Feishu && strings.Contains(m.Title, "7 days left"):
 			alerts++
 		default:
 			return fmt.Errorf("an unexpected message: %q to %s", m.Title, m.Kind)
