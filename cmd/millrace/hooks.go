@@ -219,6 +219,8 @@ func (f *hookFlags) checkPlan() error {
 		return usageError{errors.New("--url is missing: the address of the receiver with the source, like https://receiver.example.com/hooks/shop")}
 	case err != nil, u.Host == "", u.Scheme != "https" && u.Scheme != "http", u.User != nil, u.Fragment != "":
 		return usageError{errors.New("--url has to be an address like https://receiver.example.com/hooks/shop, without user, password and fragment")}
+	case strings.Contains(u.Path, "/hooks/") && strings.HasSuffix(u.Path, "/"):
+		return usageError{errors.New("--url ends with a slash, and a receiver answers 404 there: leave it out")}
 	case len(f.plan.Events) == 0:
 		return usageError{fmt.Errorf("--events needs at least one of %s", strings.Join(app.HookEvents(), ", "))}
 	}
