@@ -105,6 +105,7 @@ func consumers(cfg *config.Config, conn *stream.Conn, live *engine.Live, out *ou
 	n := cfg.Worker.Concurrency
 	all := []stream.Consumer{
 		{Name: stream.MatchConsumer, Stream: stream.Events, Filter: "events.>", Concurrency: n.Match, Handler: toEngine(eng.Match)},
+		{Name: "rematch", Stream: stream.Work, Filter: stream.Matches, Concurrency: 1, Handler: toEngine(eng.Match)},
 		{Name: "run", Stream: stream.Work, Filter: "work.run", Concurrency: n.Run, Handler: toEngine(eng.Run)},
 		{Name: "tick", Stream: stream.Work, Filter: stream.Ticks, Concurrency: 1, Handler: toEngine(eng.Tick)},
 		{Name: "commit", Stream: stream.Work, Filter: "work.commit", Concurrency: n.Commit, Handler: toEffects(eff.Commit), Buried: buried(eff)},

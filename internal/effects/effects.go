@@ -23,6 +23,7 @@ const (
 	headerEvent = "Millrace-Event"
 	headerRun   = "Millrace-Run"
 	headerRule  = "Millrace-Rule"
+	headerType  = "Millrace-Type" // of the event
 )
 
 // Subjects of work messages.
@@ -34,7 +35,7 @@ const (
 )
 
 // traceHeaders travel from message to message unread.
-var traceHeaders = [...]string{"traceparent", "tracestate", headerFailed}
+var traceHeaders = [...]string{"traceparent", "tracestate", headerType, headerFailed}
 
 // Seams is what effects are wired to. All are needed; Notifiers are by the name of their target.
 type Seams struct {

@@ -32,6 +32,7 @@ const (
 	headerEvent       = "Millrace-Event" // for the log lines of whoever only passes it on
 	headerRun         = "Millrace-Run"
 	headerRule        = "Millrace-Rule"
+	headerType        = "Millrace-Type" // of the event, for whoever looks at the message
 	headerDigest      = "Millrace-Digest"
 	headerChainDepth  = "Millrace-Chain-Depth"
 	headerChainOrigin = "Millrace-Chain-Origin"

@@ -65,6 +65,9 @@ func (e *Engine) put(ctx context.Context, subject, key, target string, a *rules.
 	if target != "" {
 		header[headerTarget] = target
 	}
+	if t := from["ce-type"]; t != "" {
+		header[headerType] = t
+	}
 	for _, name := range traceHeaders {
 		if v := from[name]; v != "" {
 			header[name] = v

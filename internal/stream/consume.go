@@ -96,7 +96,7 @@ func (cons Consumer) withDefaults() (Consumer, error) {
 	}
 	ok := isWork(cons.Filter) || cons.Filter == Ticks || cons.Filter == Polls
 	if cons.Stream == Events {
-		ok = strings.HasPrefix(cons.Filter, "events.")
+		ok = strings.HasPrefix(cons.Filter, eventPrefix)
 	}
 	if !ok {
 		return cons, fmt.Errorf("consumer %s: nothing arrives on %q of %s; ticks arrive on %s", cons.Name, cons.Filter, cons.Stream, Ticks)

@@ -138,10 +138,10 @@ func TestFinalFailureIsBuried(t *testing.T) {
 	put(t, c, Runs, "k1", "Millrace-Rule", "a")
 	eventually(t, "a dead letter", func() bool { return counts(t, c).Dead == 1 })
 	l := deadLetters(t, c)[0]
-	if l.FirstFailure.After(l.LastFailure) || l.FirstFailure.IsZero() || l.Stored.IsZero() {
+	if l.FirstFailure.After(l.LastFailure) || l.FirstFailure.IsZero() || l.Stored.IsZero() || l.FirstStored.IsZero() {
 		t.Errorf("failures from %s to %s", l.FirstFailure, l.LastFailure)
 	}
-	l.FirstFailure, l.LastFailure, l.Stored = time.Time{}, time.Time{}, time.Time{}
+	l.FirstFailure, l.LastFailure, l.Stored, l.FirstStored = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	want := &DeadLetter{
 		Sequence: 1, Class: "conf_lict_", Consumer: "run", Reason: "line one line two: the service said no",
 		Attempts: 2, Subject: Runs, Data: []byte(`{"v":1}`),

@@ -23,6 +23,7 @@ const (
 	headerDeadFirst    = deadPrefix + "First-Failure"
 	headerDeadLast     = deadPrefix + "Last-Failure"
 	headerDeadSubject  = deadPrefix + "Subject"
+	headerDeadStored   = deadPrefix + "Stored"
 )
 
 // maxReason is the longest reason that is kept, in bytes.
@@ -40,6 +41,8 @@ type DeadLetter struct {
 	// FirstFailure is zero for an event: the broker counts its deliveries, nobody wrote
 	// down when the first failed.
 	FirstFailure, LastFailure time.Time
+	// FirstStored is [Message.Stored]; zero in those of versions that did not keep it.
+	FirstStored time.Time
 	// Subject, Header and Data are the message's own.
 	Subject string
 	Header  map[string]string
@@ -87,6 +90,7 @@ func readDeadLetter(m *jetstream.RawStreamMsg) *DeadLetter {
 	l.Attempts, _ = strconv.Atoi(m.Header.Get(headerDeadAttempts))
 	readTime(&l.FirstFailure, m.Header.Get(headerDeadFirst))
 	readTime(&l.LastFailure, m.Header.Get(headerDeadLast))
+	readTime(&l.FirstStored, m.Header.Get(headerDeadStored))
 	for name := range m.Header {
 		if travels(name) && !strings.HasPrefix(name, deadPrefix) {
 			l.Header[name] = m.Header.Get(name)
@@ -141,6 +145,7 @@ func (r *consuming) writeDead(d *delivery, reason, class string, now time.Time) 
 	msg.Header.Set(headerDeadAttempts, strconv.Itoa(d.Attempts+1))
 	msg.Header.Set(headerDeadLast, writeTime(now))
 	msg.Header.Set(headerDeadSubject, d.Subject)
+	msg.Header.Set(headerDeadStored, writeTime(d.Stored))
 	if failed := d.failedAt(now); !d.isEvent || d.Attempts == 0 {
 		msg.Header.Set(headerDeadFirst, writeTime(failed.firstFailure))
 	}

@@ -36,7 +36,7 @@ func (c *Conn) FindEvent(ctx context.Context, id string, from time.Time) (*Store
 		return nil, refuse(op, err)
 	}
 	cfg := jetstream.ConsumerConfig{
-		AckPolicy: jetstream.AckNonePolicy, FilterSubject: "events." + source + ".>", HeadersOnly: true,
+		AckPolicy: jetstream.AckNonePolicy, FilterSubject: eventPrefix + source + ".>", HeadersOnly: true,
 		MemoryStorage: true, InactiveThreshold: 30 * time.Second,
 	}
 	if !from.IsZero() {

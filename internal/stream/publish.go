@@ -11,7 +11,7 @@ import (
 	"github.com/millrace/millrace/pkg/events"
 )
 
-// Put stores a message of work and returns when the broker has it. subject is one of work.run,
+// Put stores a message of work and returns when the broker has it. subject is one of work.match, work.run,
 // work.commit, work.build, work.alert and work.notify.<target>. header has Millrace-Key, the name under
 // which the message can be parked. Headers of the broker ("Nats-…") and those this package
 // manages are dropped, so the header of another message can be handed on.
@@ -23,13 +23,7 @@ func (c *Conn) Put(ctx context.Context, subject string, header map[string]string
 	if !validToken(header[headerKey]) {
 		return final(op, ClassFailed, "the header %s is missing or not one plain word", headerKey)
 	}
-	msg := nats.NewMsg(subject)
-	msg.Data = data
-	for name, value := range header {
-		if travels(name) {
-			msg.Header.Set(name, value)
-		}
-	}
+	msg := newMsg(subject, header, data)
 	if err := c.fits(op, msg, parkRoom); err != nil {
 		return err
 	}
@@ -39,10 +33,22 @@ func (c *Conn) Put(ctx context.Context, subject string, header map[string]string
 	return nil
 }
 
+// newMsg is a message with those headers that travel.
+func newMsg(subject string, header map[string]string, data []byte) *nats.Msg {
+	msg := nats.NewMsg(subject)
+	msg.Data = data
+	for name, value := range header {
+		if travels(name) {
+			msg.Header.Set(name, value)
+		}
+	}
+	return msg
+}
+
 // isWork is true for the subjects that hold work to be done, not for schedules.
 func isWork(subject string) bool {
 	switch subject {
-	case Runs, Commits, Builds, Alerts:
+	case Matches, Runs, Commits, Builds, Alerts:
 		return true
 	}
 	target, ok := strings.CutPrefix(subject, Notifies)
@@ -54,7 +60,7 @@ func isWork(subject string) bool {
 // nothing.
 func (c *Conn) PublishEvent(ctx context.Context, e *events.Event) (duplicate bool, err error) {
 	op := "publish event " + e.ID
-	subject := "events." + e.Source + "." + e.Type
+	subject := eventPrefix + e.Source + "." + e.Type
 	if e.ID == "" || !events.ValidSource(e.Source) || !events.ValidType(e.Type) {
 		return false, final(op, ClassFailed, "it has no id, or its source %q and type %q make no subject", e.Source, e.Type)
 	}

@@ -13,7 +13,7 @@ type Stats struct {
 	Stores []StoreStats // EVENTS, WORK, RECORDS, DEAD
 	// Unmatched is how many events the match consumer has not acknowledged.
 	Unmatched uint64
-	// Waiting is the work to be done now or being done, by its subject without "work.": run,
+	// Waiting is the work to be done now or being done, by its subject without "work.": match, run,
 	// commit, build, alert, tick, notify.<target>.
 	Waiting map[string]uint64
 	Parked  uint64

@@ -25,11 +25,13 @@ const (
 
 // Subjects to consume.
 const (
-	AllEvents = "events.>"
-	Runs      = "work.run"
-	Commits   = "work.commit"
-	Builds    = "work.build"
-	Alerts    = "work.alert"
+	AllEvents = eventPrefix + ">"
+	// Matches are events to be matched once more.
+	Matches = "work.match"
+	Runs    = "work.run"
+	Commits = "work.commit"
+	Builds  = "work.build"
+	Alerts  = "work.alert"
 	// Notifies is followed by the name of the target.
 	Notifies = "work.notify."
 	// Ticks arrive on work.tick.<schedule id>.
@@ -42,6 +44,7 @@ const (
 const MatchConsumer = "match"
 
 const (
+	eventPrefix   = "events."
 	rulesetBucket = "rulesets"
 	rulesetStream = "OBJ_" + rulesetBucket
 	deadKeep      = 90 * 24 * time.Hour
