@@ -123,7 +123,7 @@ func TestNamelessBuildIsNeverStartedAgain(t *testing.T) {
 	// A replay looks again, and starts nothing.
 	w.task.begin(builtCommit, "MANUAL", start)
 	w.dead, w.sent = nil, nil
-	if err := w.worker(new(tripwire)).Reopen(t.Context(), next.Key); err != nil {
+	if err := Reopen(t.Context(), w.store, &next, next.Key, Reopening{Now: w.now}); err != nil {
 		t.Fatal(err)
 	}
 	w.putAction(next)

@@ -27,6 +27,9 @@ func (e *Effects) Commit(ctx context.Context, m Message) error {
 	if err := failedBefore(m); err != nil {
 		return err
 	}
+	if w := waiting(m); w != nil {
+		return e.releaseAgain(ctx, m, w)
+	}
 	a, err := readAction(m, rules.KindCommit)
 	if err != nil {
 		return err

@@ -58,7 +58,11 @@ func (en *entry[T]) store(ctx context.Context, records Records, rec T) error {
 func actionSubject(key string) string { return "action." + key }
 
 func (e *Effects) loadAction(ctx context.Context, key string) (entry[actionRecord], error) {
-	return load[actionRecord](ctx, e.seams.Records, actionSubject(key))
+	return loadAction(ctx, e.seams.Records, key)
+}
+
+func loadAction(ctx context.Context, records Records, key string) (entry[actionRecord], error) {
+	return load[actionRecord](ctx, records, actionSubject(key))
 }
 
 // settle writes how an action without a call in doubt ended, unless its record says so already;
@@ -72,6 +76,7 @@ func (e *Effects) settle(ctx context.Context, key string, rec actionRecord) (wro
 		if en, err = e.loadAction(ctx, key); err != nil || en.rev != 0 && en.rec.final() {
 			return false, err
 		}
+		rec.Forced = en.rec.Forced
 	}
 	return false, raceLost("settle action " + key)
 }
@@ -99,22 +104,4 @@ func (e *Effects) settled(ctx context.Context, key string) (over bool, err error
 func (e *Effects) done(ctx context.Context, key string, a *rules.Action) error {
 	_, err := e.settle(ctx, key, newActionRecord(a, stateDone, e.now()))
 	return err
-}
-
-// Reopen lets an action that failed be carried out after all, for a replay of its dead letter.
-// What was in doubt about its last attempt stays so and is waited out. An action that did not
-// fail is left as it is.
-func (e *Effects) Reopen(ctx context.Context, key string) error {
-	for range maxRaces {
-		en, err := e.loadAction(ctx, key)
-		if err != nil || en.rec.State != stateFailed {
-			return err
-		}
-		rec := en.rec
-		rec.State, rec.Error, rec.Class, rec.At = stateStarted, "", "", e.now()
-		if err := en.store(ctx, e.seams.Records, rec); !errors.Is(err, errRaced) {
-			return err
-		}
-	}
-	return raceLost("reopen action " + key)
 }

@@ -73,7 +73,7 @@ func (e *Effects) notify(ctx context.Context, a *rules.Action, key, name string)
 	call, cancel := context.WithTimeout(ctx, e.settings.MessageTimeout)
 	defer cancel()
 	rec := newActionRecord(a, stateStarted, e.now())
-	rec.Owner, rec.Attempt, rec.SentAt, rec.OutcomeKnown = e.settings.Owner, before.Attempt+1, rec.At, false
+	rec.Owner, rec.Attempt, rec.SentAt, rec.OutcomeKnown, rec.Forced = e.settings.Owner, before.Attempt+1, rec.At, false, before.Forced
 	if err := ledger.store(ctx, e.seams.Records, rec); err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (e *Effects) notify(ctx context.Context, a *rules.Action, key, name string)
 	log := e.actionLog(a, key)
 	log.Info().Str("target", name).Msg("message sent")
 	done := newActionRecord(a, stateDone, e.now())
-	done.Owner, done.Attempt, done.SentAt = rec.Owner, rec.Attempt, rec.SentAt
+	done.Owner, done.Attempt, done.SentAt, done.Forced = rec.Owner, rec.Attempt, rec.SentAt, rec.Forced
 	if err := ledger.store(ctx, e.seams.Records, done); !errors.Is(err, errRaced) {
 		return err
 	}

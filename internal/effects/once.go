@@ -111,7 +111,7 @@ func (o *once) recordDone(ctx context.Context, result *actionResult, made func(*
 		}
 		done := newActionRecord(o.a, stateDone, o.e.now())
 		done.Owner, done.Attempt, done.SentAt = rec.Owner, rec.Attempt, rec.SentAt
-		done.Result = result
+		done.Result, done.Forced = result, rec.Forced
 		err := o.ledger.store(ctx, o.e.seams.Records, done)
 		if err == nil {
 			made(o.log.Info()).Int("attempts", rec.Attempt).Msg("action done")

@@ -309,36 +309,3 @@ func TestBreaker(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func TestReopen(t *testing.T) {
-	w := newWorld(t)
-	for range 20 {
-		w.repo.faults = append(w.repo.faults, cutBefore)
-	}
-	note := commitAction("note", "a.md")
-	w.decide(note)
-	m := w.queue[0]
-	w.run()
-	w.wantDead("exhausted", "outcome unknown")
-	e := w.worker(new(tripwire))
-	if err := e.Reopen(t.Context(), note.Key); err != nil {
-		t.Fatal(err)
-	}
-	if rec := w.action(note.Key); !rec.inDoubt() || rec.Error != "" {
-		t.Errorf("record %+v: the doubt must stay", rec)
-	}
-	m.msg.Attempts = 0
-	w.queue = append(w.queue, m)
-	w.run()
-	for range 2 {
-		if rec := w.action(note.Key); rec.State != stateDone || w.repo.ours(note.Key) != 1 {
-			t.Errorf("record %+v", rec)
-		}
-		if err := e.Reopen(t.Context(), note.Key); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := e.Reopen(t.Context(), "absent"); err != nil {
-		t.Error(err)
-	}
-}

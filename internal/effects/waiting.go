@@ -43,8 +43,12 @@ func (e *Effects) advance(ctx context.Context, m Message, a *rules.Action) error
 
 // itemOf finds the item of a decision that a belongs to.
 func (e *Effects) itemOf(ctx context.Context, a *rules.Action) (*rules.Item, error) {
+	return itemOf(ctx, e.seams.Records, a)
+}
+
+func itemOf(ctx context.Context, records Records, a *rules.Action) (*rules.Item, error) {
 	subject := "run." + a.RunID
-	run, err := load[runRecord](ctx, e.seams.Records, subject)
+	run, err := load[runRecord](ctx, records, subject)
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +231,7 @@ func (e *Effects) bury(ctx context.Context, a *rules.Action, key, reason, class 
 		if err == nil && en.rev != 0 {
 			old := en.rec
 			rec.Owner, rec.Attempt, rec.SentAt, rec.OutcomeKnown = old.Owner, old.Attempt, old.SentAt, old.OutcomeKnown
-			rec.Baseline = old.Baseline
+			rec.Baseline, rec.Forced = old.Baseline, old.Forced
 			if old.inDoubt() {
 				rec.Error += "; the last attempt may have been carried out all the same"
 			}
