@@ -19,7 +19,7 @@ func codeArtsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "codearts",
 		Short: "List and try the calls of CodeArts, or serve a fake one",
-		Args:  noArgs,
+		Args:  noCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(listCommand(), callCommand(), fakeCommand())

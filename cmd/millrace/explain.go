@@ -2,170 +2,188 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"os"
+	"slices"
 	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/internal/trial"
 	"github.com/millrace/millrace/pkg/events"
 	"github.com/millrace/millrace/pkg/rules"
 )
 
-// explainer says what rules make of one event.
-type explainer struct {
-	event   *events.Event
-	view    *events.View
-	flat    events.Flat
-	facts   map[string]json.RawMessage // nil: none are given
-	ruleset *rules.Ruleset
-	asJSON  bool
-	out     io.Writer
+func explainCommand() *cobra.Command {
+	var opts explainOptions
+	cmd := &cobra.Command{
+		Use:   "explain PATH… --event FILE",
+		Short: "Say what each rule makes of an event, and why",
+		Long: `Reads rules as check does, and an event: a file with the body of a delivery, as a forge posts it ("-" reads standard input).
+For every rule it shows the conditions, with what was wanted and what was seen, and which of them failed first. Nothing is fetched and
+nothing is carried out.
+
+When no rule fits it names the nearest miss: of the rules that take the type of the event the one with the most conditions that hold. Of
+more than 20 rules it shows those that fit and the 5 nearest in full, of each other one the condition that failed first.
+
+A rule with facts goes on to its decision when --facts gives them: a file with one JSON object, fact name → value, with the fields
+that docs/reference/facts.md lists. For a fact with for_each the value is the list of all results.`,
+		Example: "  millrace rules explain rules/ --event push.json\n  millrace rules explain rules/ --event push.json --rule record-failed-build --facts facts.json",
+		Args:    needArgs("the rule files or folders"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if opts.event == "" {
+				return usageError{errors.New("rules explain needs --event FILE, the body of a delivery")}
+			}
+			return opts.run(cmd, args)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&opts.event, "event", "", "file with the body of a delivery; - is standard input")
+	flags.StringVar(&opts.kind, "kind", "", "the kind header of the delivery, for bodies that name no kind")
+	flags.StringVar(&opts.source, "source", "file", "name of the source it came from")
+	flags.StringVar(&opts.rule, "rule", "", "only this rule")
+	flags.StringVar(&opts.facts, "facts", "", "file with the facts, to go on to the decision")
+	flags.StringVar(&opts.config, "config", "", "configuration file whose targets and connections the rules may name")
+	flags.BoolVar(&opts.all, "all", false, "show every rule in full, however many there are")
+	flags.BoolVar(&opts.json, "json", false, "write one JSON object a rule, and a last one with the summary")
+	return cmd
 }
 
-// explained is what there is to say of one rule.
-type explained struct {
-	Rule     string            `json:"rule"`
-	Position string            `json:"position"`
-	Match    rules.Explanation `json:"match"`
-	// Verdict is no_match, off, needs_facts, waits, error, or the outcome of the decision.
-	Verdict  string          `json:"verdict"`
-	Needs    []string        `json:"needs,omitempty"` // facts that are not given
-	Waits    string          `json:"waits,omitempty"` // what a worker would wait for
-	Error    string          `json:"error,omitempty"`
-	Decision *rules.Decision `json:"decision,omitempty"`
+type explainOptions struct {
+	event, kind, source, rule, facts, config string
+	all, json                                bool
 }
 
-func (x *explainer) explain(rule *rules.Rule) error {
-	e := explained{Rule: rule.Name(), Position: rule.Position().String(), Match: rule.ExplainMatch(&x.flat)}
-	switch {
-	case e.Match.Verdict != rules.True:
-		e.Verdict = rules.OutcomeNoMatch
-	case rule.Mode() == rules.ModeOff:
-		e.Verdict = rules.ModeOff
-	default:
-		x.decide(rule, &e)
+func (o explainOptions) run(cmd *cobra.Command, paths []string) error {
+	ruleset, err := compile(cmd, o.config, paths)
+	if err != nil {
+		return err
 	}
-	if x.asJSON {
-		return json.NewEncoder(x.out).Encode(e)
+	event, err := o.readEvent(cmd.InOrStdin())
+	if err != nil {
+		return err
 	}
-	x.print(rule, &e)
+	view, err := events.Decode(event)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.event, err)
+	}
+	facts, err := o.readFacts()
+	if err != nil {
+		return err
+	}
+	if err := o.checkNames(ruleset, facts); err != nil {
+		return err
+	}
+	in := trial.Input{Ruleset: ruleset, Event: event, View: view, Now: event.Time, Impatient: true}
+	var all []*trial.Explained
+	for _, rule := range o.chosen(ruleset) {
+		in.Rule, in.Facts = rule, trial.GivenFacts(rule, facts)
+		all = append(all, trial.ExplainRule(in))
+	}
+	return o.write(cmd.OutOrStdout(), ruleset, all, trial.Summarize(in, all))
+}
+
+// chosen are the rules to explain.
+func (o explainOptions) chosen(ruleset *rules.Ruleset) []*rules.Rule {
+	if o.rule == "" {
+		return ruleset.Rules()
+	}
+	return []*rules.Rule{ruleset.Rule(o.rule)}
+}
+
+func (o explainOptions) write(out io.Writer, ruleset *rules.Ruleset, all []*trial.Explained, summary trial.Summary) error {
+	if !o.json {
+		a := account{out: printable{out}, ruleset: ruleset, rules: all, summary: summary, all: o.all}
+		a.print()
+		return nil
+	}
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	for _, e := range all {
+		if err := enc.Encode(e); err != nil {
+			return err
+		}
+	}
+	return enc.Encode(struct {
+		Summary trial.Summary `json:"summary"`
+	}{summary})
+}
+
+// checkNames refuses a rule that is not there, and facts that no rule asks for.
+func (o explainOptions) checkNames(ruleset *rules.Ruleset, facts map[string]json.RawMessage) error {
+	var names []string
+	asked := make(map[string]bool)
+	for _, r := range ruleset.Rules() {
+		names = append(names, r.Name())
+		for _, f := range r.Facts() {
+			asked[f] = true
+		}
+	}
+	if o.rule != "" && ruleset.Rule(o.rule) == nil {
+		return fmt.Errorf("there is no rule %q; there are: %s", o.rule, strings.Join(names, ", "))
+	}
+	for _, f := range slices.Sorted(maps.Keys(facts)) {
+		if !asked[f] {
+			return fmt.Errorf("%s: no rule fetches a fact named %q; there are: %s", o.facts, f, strings.Join(slices.Sorted(maps.Keys(asked)), ", "))
+		}
+	}
 	return nil
 }
 
-// decide takes a candidate as far as the given facts carry.
-func (x *explainer) decide(rule *rules.Rule, e *explained) {
-	for _, name := range rule.Facts() {
-		if _, given := x.facts[name]; !given {
-			e.Needs = append(e.Needs, name)
-		}
+func (o explainOptions) readEvent(stdin io.Reader) (*events.Event, error) {
+	body, err := readBounded(o.event, stdin, events.MaxBody)
+	if err != nil {
+		return nil, err
 	}
-	if len(e.Needs) > 0 {
-		e.Verdict = "needs_facts"
-		return
+	scanned, err := events.Scan(body, o.kind)
+	if err != nil {
+		return nil, fmt.Errorf("%s is no body of a delivery: %w", o.event, err)
 	}
-	played := trial.Play(trial.Input{
-		Ruleset: x.ruleset, Rule: rule, Event: x.event, View: x.view, Facts: trial.GivenFacts(rule, x.facts), Now: x.event.Time, Impatient: true,
-	})
-	e.Verdict, e.Decision = played.Outcome, played.Decision
-	switch played.Outcome {
-	case trial.Failed:
-		e.Verdict, e.Error = "error", played.Err.Error()
-	case trial.Waits:
-		e.Waits = played.Reason
+	id := scanned.DeliveryID
+	if id == "" {
+		id = "no-id"
 	}
+	return &events.Event{
+		ID: o.source + "/" + id, Source: o.source, Type: scanned.Type, Time: time.Now().UTC(), Repository: scanned.Repository, Body: body,
+	}, nil
 }
 
-func (x *explainer) print(rule *rules.Rule, e *explained) {
-	fmt.Fprintf(x.out, "\n%s (%s)\n", e.Rule, e.Position)
-	e.Match.Render(x.out)
-	switch {
-	case e.Match.Verdict != rules.True:
-		fmt.Fprintln(x.out, "→ not a candidate")
-	case e.Verdict == "needs_facts":
-		fmt.Fprintf(x.out, "→ a candidate; a worker would now fetch %s. Give --facts to go on.\n", strings.Join(e.Needs, ", "))
-	case e.Verdict == rules.ModeOff:
-		fmt.Fprintln(x.out, "→ off: a worker passes it over")
-	case e.Waits != "":
-		fmt.Fprintf(x.out, "→ a worker would wait: %s\n", e.Waits)
-	case e.Error != "":
-		fmt.Fprintf(x.out, "→ error, a dead letter in a worker: %s\n", e.Error)
-	default:
-		x.printDecision(rule, e.Decision)
+func (o explainOptions) readFacts() (map[string]json.RawMessage, error) {
+	if o.facts == "" {
+		return nil, nil
 	}
+	data, err := readBounded(o.facts, nil, 4<<20)
+	if err != nil {
+		return nil, err
+	}
+	facts := make(map[string]json.RawMessage)
+	if err := json.Unmarshal(data, &facts); err != nil {
+		return nil, fmt.Errorf("%s is not one JSON object of facts by name: %w", o.facts, err)
+	}
+	return facts, nil
 }
 
-func (x *explainer) printDecision(rule *rules.Rule, d *rules.Decision) {
-	for i := range d.Items {
-		item := &d.Items[i]
-		if item.Key != "" {
-			fmt.Fprintf(x.out, "item %s\n", item.Key)
+// readBounded reads a file, or standard input for "-", of at most limit bytes.
+func readBounded(name string, stdin io.Reader, limit int64) ([]byte, error) {
+	from := stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
 		}
-		item.Explanation.Render(x.out)
-		for j := range item.Actions {
-			x.printAction(rule, &item.Actions[j])
-		}
-		if item.Throttle != "" {
-			fmt.Fprintf(x.out, "  at most once in %s under the key %q\n", rule.Throttle(), item.Throttle)
-		}
+		defer func() { _ = f.Close() }()
+		from = f
 	}
-	fmt.Fprintf(x.out, "→ %s", d.Outcome)
-	if d.Reason != "" {
-		fmt.Fprintf(x.out, ": %s", d.Reason)
+	data, err := io.ReadAll(io.LimitReader(from, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	if rule.OnOwnCommits() {
-		fmt.Fprint(x.out, " (also on commits of its own)")
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s is larger than %d bytes", name, limit)
 	}
-	if rule.LatestOnly() {
-		fmt.Fprint(x.out, " (unless a newer event has overtaken this one)")
-	}
-	fmt.Fprintln(x.out)
-}
-
-func (x *explainer) printAction(rule *rules.Rule, a *rules.Action) {
-	would := "would"
-	if rule.Mode() == rules.ModeShadow {
-		would = "in shadow, would"
-	}
-	fmt.Fprintf(x.out, "  %s %s (%s)", would, a.Kind, a.ID)
-	switch {
-	case a.Deferred != nil:
-		fmt.Fprintf(x.out, ", when %s is done\n", strings.Join(a.Waits, " and "))
-	case a.Commit != nil:
-		fmt.Fprintf(x.out, " to repository %s, branch %s\n", a.Commit.RepoID, a.Commit.Branch)
-		printIndented(x.out, a.Commit.Message)
-		for _, f := range a.Commit.Actions {
-			fmt.Fprintf(x.out, "    %s %s\n", f.Action, f.FilePath)
-			if f.Content != "" {
-				printIndented(x.out, f.Content)
-			}
-		}
-	case a.Build != nil:
-		fmt.Fprintf(x.out, " task %s%s\n", a.Build.JobID, builtOf(a.Build))
-		for _, p := range a.Build.Parameters {
-			fmt.Fprintf(x.out, "    %s = %q\n", p.Name, p.Value)
-		}
-	case a.Notify != nil:
-		fmt.Fprintf(x.out, " %s\n", strings.Join(a.Notify.To, ", "))
-		printIndented(x.out, strings.TrimSpace(a.Notify.Title.Plain()+"\n"+a.Notify.Text.Plain()+"\n"+a.Notify.Link))
-	case a.Alert != nil:
-		fmt.Fprintf(x.out, " %s: %d days left in phase %s, rungs %v\n", strings.Join(a.Alert.To, ", "), a.Alert.Countdown, a.Alert.Phase, a.Alert.At)
-		printIndented(x.out, strings.TrimSpace(a.Alert.Title.Plain()+"\n"+a.Alert.Text.Plain()+"\n"+a.Alert.Link))
-	}
-}
-
-// builtOf says what is built, "" when the task itself does.
-func builtOf(b *rules.Build) string {
-	switch {
-	case b.Commit != "":
-		return ", commit " + b.Commit
-	case b.Tag != "":
-		return ", tag " + b.Tag
-	}
-	return ""
-}
-
-func printIndented(w io.Writer, text string) {
-	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		fmt.Fprintf(w, "      | %s\n", line)
-	}
+	return data, nil
 }

@@ -25,7 +25,7 @@ func hooksCommand() *cobra.Command {
 		Short: "Have CodeArts Repo tell a receiver what happens",
 		Long: `Looks after the webhooks of a repository, of a group or of a project in CodeArts Repo: install makes one that posts to a receiver,
 check says point by point whether it works, list shows what is there. None of them shows a secret.`,
-		Args: noArgs,
+		Args: noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(hooksInstallCommand(), hooksCheckCommand(), hooksListCommand())

@@ -24,15 +24,15 @@ func untilSignal(args []string) int {
 // errSilent ends a command whose output has said everything.
 var errSilent = errors.New("")
 
-// run carries out one command and returns the exit code: 1 when it failed, 2 when it was called wrongly.
-func run(ctx context.Context, args []string) int {
+// rootCommand is the command with all that are below it.
+func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "millrace",
 		Short:         "Webhooks in, rules in YAML, commits and messages out",
 		Long:          "Millrace turns webhooks into safe, explained action. The servers are receiver and worker; this command is for people.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
@@ -40,6 +40,12 @@ func run(ctx context.Context, args []string) int {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 	})
+	return root
+}
+
+// run carries out one command and returns the exit code: 1 when it failed, 2 when it was called wrongly.
+func run(ctx context.Context, args []string) int {
+	root := rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	switch {
@@ -76,4 +82,18 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return usageError{fmt.Errorf("%s takes no argument, it got %q; see '%s --help'", cmd.CommandPath(), args[0], cmd.CommandPath())}
 	}
 	return nil
+}
+
+// noCommand is a cobra check of a command that only leads to others: what it gets is the name of none of them.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return usageError{fmt.Errorf("%s has no command %q%s; see '%s --help'", cmd.CommandPath(), args[0], meant(args[0], names), cmd.CommandPath())}
 }

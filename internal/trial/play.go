@@ -140,6 +140,9 @@ func (in *Input) ownCommit(id string) events.Chain {
 
 // describe is what a line of match wanted and saw.
 func describe(leaf *rules.Explanation) string {
+	if leaf.Wanted == "" {
+		return leaf.Brief()
+	}
 	return fmt.Sprintf("%s wanted %s, saw %s", leaf.Label, leaf.Wanted, leaf.Seen)
 }
 

@@ -57,10 +57,7 @@ func noMatchReason(items []Item) string {
 	if leaf == nil {
 		return "when is false"
 	}
-	reason := leaf.Label + " is " + leaf.Verdict
-	if len(leaf.Seen) > 0 {
-		reason += ", saw " + string(leaf.Seen)
-	}
+	reason := leaf.Brief()
 	if len(items) > 1 {
 		reason = fmt.Sprintf("when is false for all %d items; of the first: %s", len(items), reason)
 	}

@@ -41,3 +41,36 @@ func (e *Explanation) FirstFalse() *Explanation {
 	}
 	return e
 }
+
+// Leaves counts the conditions at the ends of the tree: how many hold, of how many. What stands under a negation counts as one, for what
+// holds there speaks against it.
+func (e *Explanation) Leaves() (held, all int) {
+	if len(e.Children) == 0 || e.turned() {
+		if e.Label == "" {
+			return 0, 0 // there is no condition
+		}
+		if e.Verdict == True {
+			held = 1
+		}
+		return held, 1
+	}
+	for i := range e.Children {
+		h, a := e.Children[i].Leaves()
+		held, all = held+h, all+a
+	}
+	return held, all
+}
+
+// turned tells whether the node holds when what is below it does not.
+func (e *Explanation) turned() bool {
+	return len(e.Children) > 0 && (e.Wanted == wantNot || e.Label == labelNot)
+}
+
+// Brief is in one line what the node came to, and what was seen.
+func (e *Explanation) Brief() string {
+	line := e.Label + " is " + e.Verdict
+	if len(e.Seen) > 0 {
+		line += ", saw " + string(e.Seen)
+	}
+	return line
+}

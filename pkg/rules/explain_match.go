@@ -84,7 +84,7 @@ func (c *clause) explainNot(ev *events.Flat) Explanation {
 		e.Label, e.Wanted, e.Verdict = "match not "+line.field.String(), line.wantedNot(), verdict(!line.match(ev))
 		return e
 	}
-	return Explanation{Label: "match not " + wantAll, Verdict: verdict(!c.holds(ev)), Children: c.explain(ev)}
+	return Explanation{Label: labelNot, Verdict: verdict(!c.holds(ev)), Children: c.explain(ev)}
 }
 
 func (c *cond) explain(ev *events.Flat) Explanation {

@@ -13,6 +13,9 @@ import (
 const (
 	wantAll = "all of these"
 	wantAny = "any of these"
+	wantNot = "not this"
+	// labelNot is of the lines of a clause under not that do not hold together.
+	labelNot = "match not " + wantAll
 )
 
 // explain evaluates a condition and says why it holds or not: a tree over && || and !, whose leaves show the values they read.
@@ -76,7 +79,7 @@ func (t *explainer) node(e celast.Expr) Explanation {
 			}
 			return out
 		case operators.LogicalNot:
-			out.Wanted = "not this"
+			out.Wanted = wantNot
 			out.Children = []Explanation{t.node(c.Args()[0])}
 			out.Error = ""
 			return out

@@ -65,6 +65,28 @@ func agrees(t *testing.T, env *env, act activation, e Explanation) {
 	}
 }
 
+// TestLeaves counts conditions: what is negated is one, and what was not reached does not hold.
+func TestLeaves(t *testing.T) {
+	for when, want := range map[string][2]int{
+		`facts.build.finished`:                                                {1, 1},
+		`event.branch == "x" && facts.build.finished`:                         {0, 2},
+		`facts.build.finished && (event.branch == "x" || event.tag == null)`:  {2, 3},
+		`!(facts.build.finished || facts.build.build_no == 17)`:               {0, 1},
+		`!(event.branch == "x" || event.branch == "y") && event.branch == ""`: {1, 2},
+	} {
+		d, err := evalDecision(t, evalRule(t, when), failedBuild, ordersJob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if held, all := d.Items[0].Explanation.Leaves(); held != want[0] || all != want[1] {
+			t.Errorf("%s: %d of %d, want %v", when, held, all, want)
+		}
+	}
+	if held, all := (&Explanation{Verdict: True}).Leaves(); held != 0 || all != 0 {
+		t.Errorf("without a condition %d of %d hold", held, all)
+	}
+}
+
 func TestExplanationForPeople(t *testing.T) {
 	r := evalRule(t, `event.branch.startsWith("main") || facts.build.outcome == "canceled" || !(facts.build.build_no in [16, 17]) || facts.build.duration > 1.0 && facts.job.name != "x"`)
 	d, err := evalDecision(t, r, failedBuild, strings.Replace(ordersJob, "orders-ci", "x", 1))

@@ -150,8 +150,45 @@ func checkIndex(d draw, rules, evs int) {
 			if first := e.FirstFalse(); (first == nil) != (e.Verdict == True) || first == &e {
 				d.t.Fatalf("event %+v\nrule %d fails because of %+v\n%s", *ev, i, first, differing(cs, []int32{int32(i)}, nil))
 			}
+			checkTree(d.t, &e)
 		}
 	}
+}
+
+// checkTree concludes the verdicts of a tree anew from those at its ends, and counts these.
+func checkTree(t testing.TB, e *Explanation) (held, all int) {
+	t.Helper()
+	if len(e.Children) == 0 {
+		held, all = 0, 1
+		if e.Verdict == True {
+			held = 1
+		}
+		return held, all
+	}
+	anyHolds, allHold := false, true
+	for i := range e.Children {
+		c := &e.Children[i]
+		h, a := checkTree(t, c)
+		held, all = held+h, all+a
+		anyHolds, allHold = anyHolds || c.Verdict == True, allHold && c.Verdict == True
+	}
+	concluded := allHold
+	switch e.Label {
+	case "match any of these":
+		concluded = anyHolds
+	case "match not all of these":
+		concluded, held, all = !allHold, 0, 1
+		if concluded {
+			held = 1
+		}
+	}
+	if concluded != (e.Verdict == True) {
+		t.Fatalf("the ends of this tree make it %t: %+v", concluded, *e)
+	}
+	if h, a := e.Leaves(); h != held || a != all {
+		t.Fatalf("%d of %d conditions hold, not %d of %d: %+v", held, all, h, a, *e)
+	}
+	return held, all
 }
 
 func differing(cs []criteria, got, want []int32) (out string) {
