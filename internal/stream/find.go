@@ -20,6 +20,8 @@ type StoredEvent struct {
 	*events.Event
 	Sequence uint64
 	Stored   time.Time // in UTC
+	// Err says why what is stored there is no event; then Event is nil. Only [Conn.ReadEvents] hands such over.
+	Err error
 }
 
 // FindEvent looks for an event in EVENTS by its id, among those stored from a time on; a zero time is the beginning. It reads the
