@@ -2,10 +2,13 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -40,6 +43,7 @@ func Worker(ctx context.Context, cfg *config.Config, logs io.Writer, ready func(
 	live := engine.NewLive(Catalogue(cfg), conn)
 	watch.live.Store(live)
 	loader := engine.NewLoader(cfg.Worker.Rules, live, conn, log)
+	loader.Record(engine.NewTimeline(conn, conn, workerName(), log))
 	if err := loader.Load(ctx, time.Now()); err != nil {
 		return fmt.Errorf("load the rules:\n%w", err)
 	}
@@ -76,6 +80,15 @@ func Worker(ctx context.Context, cfg *config.Config, logs io.Writer, ready func(
 	err = group.Wait()
 	log.Info().Msg("worker stopped")
 	return err
+}
+
+// workerName is a name for this process that no other has: its host's and a text drawn by chance.
+func workerName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "/" + strings.ToLower(rand.Text()[:8])
 }
 
 // consumers are all handlers of a worker, each on its own durable consumer.

@@ -12,10 +12,10 @@ const maxRaces = 20
 
 // changeRecord replaces a record by what next makes of it, unless next says that nothing changes. An absent record is rec
 // as it was handed in. next is asked again each time somebody else was faster, and must not keep what it was given before.
-func changeRecord[T any](ctx context.Context, e *Engine, subject string, next func(rec T) (changed T, write bool)) error {
+func changeRecord[T any](ctx context.Context, records Records, limit int, subject string, next func(rec T) (changed T, write bool)) error {
 	for range maxRaces {
 		var rec T
-		data, rev, err := e.stores.Records.Get(ctx, subject)
+		data, rev, err := records.Get(ctx, subject)
 		if err != nil {
 			return fmt.Errorf("read record %s: %w", subject, err)
 		}
@@ -32,13 +32,13 @@ func changeRecord[T any](ctx context.Context, e *Engine, subject string, next fu
 		if err != nil {
 			return fmt.Errorf("encode record %s: %w", subject, err)
 		}
-		if len(data) > e.limits.Record {
-			return sizeError("record "+subject, len(data), e.limits.Record)
+		if len(data) > limit {
+			return sizeError("record "+subject, len(data), limit)
 		}
 		if rev == 0 {
-			_, err = e.stores.Records.Create(ctx, subject, data)
+			_, err = records.Create(ctx, subject, data)
 		} else {
-			_, err = e.stores.Records.Update(ctx, subject, data, rev)
+			_, err = records.Update(ctx, subject, data, rev)
 		}
 		switch {
 		case err == nil:

@@ -36,6 +36,9 @@ type Sources struct {
 	Fence Fence
 }
 
+// maxRecord is the default of the largest record, in bytes: below the default message limit of a nats-server.
+const maxRecord = 900 << 10
+
 // Limits bound what one event may cause. A zero field means its default, and one below zero too
 // where nothing else is said.
 type Limits struct {
@@ -56,7 +59,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range [...]struct {
 		field *int
 		value int
-	}{{&l.ChainDepth, 3}, {&l.Record, 900 << 10}, {&l.Parallel, 4}, {&l.Calls, 2000}} {
+	}{{&l.ChainDepth, 3}, {&l.Record, maxRecord}, {&l.Parallel, 4}, {&l.Calls, 2000}} {
 		if *d.field <= 0 {
 			*d.field = d.value
 		}

@@ -17,8 +17,8 @@ import (
 // file changed again at the same moment, to the same size, looks the same.
 const settled = 3 * time.Second
 
-// ensureEvery is how often the schedules of the rules in use are looked after: a server of another version, or a person, may have
-// removed one.
+// ensureEvery is how often the schedules of the rules in use are looked after, for a server of another version, or a person, may have
+// removed one; and how often a write to the timeline that failed is tried again.
 const ensureEvery = 10 * time.Second
 
 // Loader keeps the rules of a Live those of the rule files. A change is taken whole or not at
@@ -28,6 +28,7 @@ type Loader struct {
 	paths     []string
 	live      *Live
 	schedules Schedules
+	timeline  *Timeline // nil: nobody asks
 	log       zerolog.Logger
 
 	stats   []fileStat // of the last poll
@@ -49,6 +50,9 @@ func NewLoader(paths []string, live *Live, schedules Schedules, log zerolog.Logg
 	return &Loader{paths: slices.Clone(paths), live: live, schedules: schedules, log: log}
 }
 
+// Record makes the loader write down in t, from now on, since when which rules are in use. Call it before the first load.
+func (l *Loader) Record(t *Timeline) { l.timeline = t }
+
 // Load loads the rules for the first time. now is the current time. What is wrong with the rules
 // comes back as [rules.Problems]; nothing is loaded then.
 func (l *Loader) Load(ctx context.Context, now time.Time) error {
@@ -56,7 +60,7 @@ func (l *Loader) Load(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := l.use(ctx, files); err != nil {
+	if err := l.use(ctx, files, now); err != nil {
 		return err
 	}
 	l.handled = contents{contentHash(files), true}
@@ -104,7 +108,7 @@ func (l *Loader) Watch(ctx context.Context, interval time.Duration) {
 // same, so that a folder half written is not loaded. It logs `rules loaded` or `rules refused`,
 // a refusal once for each change. now is the current time.
 func (l *Loader) Poll(ctx context.Context, now time.Time) {
-	l.keepSchedules(ctx, now)
+	l.upkeep(ctx, now)
 	stats, err := statFiles(l.paths)
 	if err != nil {
 		l.fail(err)
@@ -131,7 +135,7 @@ func (l *Loader) Poll(ctx context.Context, now time.Time) {
 		return
 	}
 	var problems rules.Problems
-	switch err := l.use(ctx, files); {
+	switch err := l.use(ctx, files, now); {
 	case errors.As(err, &problems):
 		l.refuse(problems)
 	case err != nil:
@@ -148,7 +152,7 @@ func old(stats []fileStat, now time.Time) bool {
 
 // use compiles the files, stores the ruleset, starts its schedules, and then makes it the
 // current one.
-func (l *Loader) use(ctx context.Context, files []rules.File) error {
+func (l *Loader) use(ctx context.Context, files []rules.File, now time.Time) error {
 	rs, problems := rules.Compile(files, l.live.catalogue)
 	if problems.HasErrors() {
 		return problems
@@ -164,6 +168,9 @@ func (l *Loader) use(ctx context.Context, files []rules.File) error {
 		return err
 	}
 	l.live.swap(rs)
+	if l.timeline != nil {
+		l.timeline.swapped(ctx, rs.Digest(), now)
+	}
 	l.failure = ""
 	l.log.Info().Str("digest", rs.Digest()).Strs("rules", bounded(ruleNames(rs.Rules()))).Msg("rules loaded")
 	if len(problems) > 0 { // warnings
@@ -182,13 +189,16 @@ func (l *Loader) ensureSchedules(ctx context.Context, rs *rules.Ruleset) error {
 	return nil
 }
 
-// keepSchedules starts again what is not there any more of the schedules in use, now and then.
-func (l *Loader) keepSchedules(ctx context.Context, now time.Time) {
+// upkeep starts again what is not there any more of the schedules in use, and writes what the timeline still lacks, now and then.
+func (l *Loader) upkeep(ctx context.Context, now time.Time) {
 	rs := l.live.Current()
 	if rs == nil || now.Sub(l.ensured) < ensureEvery {
 		return
 	}
 	l.ensured = now
+	if l.timeline != nil {
+		l.timeline.keep(ctx)
+	}
 	if err := l.ensureSchedules(ctx, rs); err != nil {
 		l.log.Debug().Err(err).Msg("schedules not looked after") // the broker is away, and others say so
 	}

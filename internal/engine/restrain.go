@@ -41,7 +41,7 @@ func (e *Engine) see(ctx context.Context, rs *rules.Ruleset, view *events.View, 
 	if !ok || !rs.LatestMatters(ev.Type) || chain.Depth > e.limits.ChainDepth { // too deep: no rule sees it
 		return nil
 	}
-	return changeRecord(ctx, e, latestSubject(id), func(rec latestRecord) (latestRecord, bool) {
+	return changeRecord(ctx, e.stores.Records, e.limits.Record, latestSubject(id), func(rec latestRecord) (latestRecord, bool) {
 		next, changed := rec.See(rules.LatestEvent{EventID: ev.ID, At: ev.Time}, chain.Depth > 0)
 		rec.V, rec.Source, rec.Type, rec.Repository, rec.LatestMemory = rules.FormatVersion, ev.Source, ev.Type, ev.Repository, next
 		if view.Branch != nil {
@@ -84,7 +84,7 @@ func (e *Engine) throttle(ctx context.Context, rule *rules.Rule, d *rules.Decisi
 	slot := rules.ThrottleSlot{RunID: d.RunID, EventID: d.EventID, At: accepted}
 	for _, key := range keys {
 		var holder *rules.ThrottleSlot
-		err := changeRecord(ctx, e, throttleSubject(rule.ThrottleID(key)), func(rec throttleRecord) (throttleRecord, bool) {
+		err := changeRecord(ctx, e.stores.Records, e.limits.Record, throttleSubject(rule.ThrottleID(key)), func(rec throttleRecord) (throttleRecord, bool) {
 			var next rules.ThrottleMemory
 			var changed bool
 			next, holder, changed = rec.Take(slot, rule.Throttle())

@@ -40,6 +40,12 @@ type Schedules interface {
 	EnsureSchedule(ctx context.Context, id, pattern, timeZone string) error
 }
 
+// LastEvent tells where in the archive of events the next one will come.
+type LastEvent interface {
+	// LastEvent is the sequence of the newest event, 0 when there never was one.
+	LastEvent(ctx context.Context) (sequence uint64, err error)
+}
+
 // Events takes the events Millrace makes itself.
 type Events interface {
 	PublishEvent(ctx context.Context, e *events.Event) (duplicate bool, err error)

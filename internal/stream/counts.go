@@ -45,6 +45,15 @@ func (c *Conn) Counts(ctx context.Context) (n Counts, err error) {
 	return n, nil
 }
 
+// LastEvent is the sequence of the newest event of EVENTS, also when it was purged since; 0: there never was one.
+func (c *Conn) LastEvent(ctx context.Context) (uint64, error) {
+	info, err := c.info(ctx, Events)
+	if err != nil {
+		return 0, err
+	}
+	return info.State.LastSeq, nil
+}
+
 // Schedules lists the ids of the schedules that are stored, sorted.
 func (c *Conn) Schedules(ctx context.Context) ([]string, error) {
 	info, err := c.info(ctx, Work, jetstream.WithSubjectFilter(cronPrefix+"*"))

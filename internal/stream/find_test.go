@@ -72,3 +72,25 @@ func TestFindEvent(t *testing.T) {
 		t.Errorf("purged: %+v, %v", again, err)
 	}
 }
+
+func TestLastEvent(t *testing.T) {
+	c, _ := open(t, streamtest.Server(t))
+	for want := range uint64(3) {
+		if got, err := c.LastEvent(t.Context()); got != want || err != nil {
+			t.Errorf("%d, %v, want %d", got, err, want)
+		}
+		if _, err := c.PublishEvent(t.Context(), event(fmt.Sprint(want))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := c.stream(t.Context(), Events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.LastEvent(t.Context()); got != 3 || err != nil {
+		t.Errorf("when all were purged: %d, %v", got, err)
+	}
+}

@@ -24,7 +24,7 @@ const (
 // the records that start something (match and run); what was begun can be finished.
 //
 // A lost answer leaves it open whether the record was stored. The caller tries again, and finds
-// it. Every record but those of alerts is forgotten 21 days after its last write.
+// it. Records are forgotten 21 days after their last write; those of alerts and of rulesets are not.
 func (c *Conn) Create(ctx context.Context, subject string, data []byte) (rev uint64, err error) {
 	op := "create record " + subject
 	if startsSomething(subject) {
@@ -76,8 +76,8 @@ func (c *Conn) writeRecord(ctx context.Context, op, subject string, data []byte,
 	msg := nats.NewMsg(recordPrefix + subject)
 	msg.Data = data
 	opts := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(rev)}
-	if !strings.HasPrefix(subject, "alert.") {
-		opts = append(opts, jetstream.WithMsgTTL(recordTTL))
+	if ttl := timeOfRecord(subject); ttl > 0 {
+		opts = append(opts, jetstream.WithMsgTTL(ttl))
 	}
 	if err := c.fits(op, msg, 0); err != nil {
 		return 0, err
@@ -106,6 +106,15 @@ func headerSize(h nats.Header) int {
 		}
 	}
 	return n
+}
+
+// timeOfRecord is after how long a record is forgotten that nobody writes again; 0: never.
+func timeOfRecord(subject string) time.Duration {
+	switch kind, _, _ := strings.Cut(subject, "."); kind {
+	case "alert", "ruleset":
+		return 0
+	}
+	return recordTTL
 }
 
 func startsSomething(subject string) bool {

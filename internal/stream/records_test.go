@@ -72,7 +72,7 @@ func TestRecordTTL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for subject, want := range map[string]string{"run.a": "504h0m0s", "alert.a": ""} {
+	for subject, want := range map[string]string{"run.a": "504h0m0s", "alert.a": "", "ruleset.timeline": ""} {
 		rev, err := c.Create(t.Context(), subject, nil)
 		if err != nil {
 			t.Fatal(err)
