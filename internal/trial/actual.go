@@ -26,6 +26,8 @@ type world struct {
 	memory *Memory
 	steps  []*step // all of the test
 	told   []bool  // of which memory has been told
+	// foreign are commits of ours that no step names; nil: there are none.
+	foreign func(id string) events.Chain
 }
 
 // newWorld is the world of a test before its first step.
@@ -107,7 +109,10 @@ func (w *world) ownCommit(st *step, id string) events.Chain {
 	if chain, ok := st.own[id]; ok {
 		return chain
 	}
-	return w.own[id]
+	if chain, ok := w.own[id]; ok || w.foreign == nil {
+		return chain
+	}
+	return w.foreign(id)
 }
 
 // carryOut imagines the actions of an item carried out: those that wait for results get them.

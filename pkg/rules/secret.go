@@ -115,6 +115,16 @@ func secretsIn(line string) []foundSecret {
 	return all
 }
 
+// FindSecrets finds in one line of text what is, or probably is, a secret, as check reports it: places from one byte to another, which
+// do not overlap.
+func FindSecrets(line string) [][2]int {
+	var out [][2]int
+	for _, f := range secretsIn(line) {
+		out = append(out, [2]int{f.from, f.to})
+	}
+	return out
+}
+
 func overlaps(all []foundSecret, f foundSecret) bool {
 	for _, o := range all {
 		if f.from < o.to && o.from < f.to {
