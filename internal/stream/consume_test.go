@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
 
 	"github.com/millrace/millrace/internal/stream/streamtest"
 )
@@ -157,7 +158,7 @@ func TestFinalFailureIsBuried(t *testing.T) {
 }
 
 func TestGivenUpAfterTheRetryPolicy(t *testing.T) {
-	c, _ := open(t, streamtest.Server(t), func(cfg *Config) { cfg.Retry.GiveUpAfter = time.Millisecond })
+	c, _ := open(t, streamtest.Server(t), func(cfg *Config) { cfg.Retry.GiveUpAfter = time.Nanosecond })
 	consume(t, c, runs(func(context.Context, *Message) error { panic("a bug") }))
 	put(t, c, Runs, "k1")
 	eventually(t, "a dead letter", func() bool { return counts(t, c).Dead == 1 })
@@ -231,21 +232,24 @@ func TestEventsAreRetriedInPlace(t *testing.T) {
 }
 
 func TestLongHandlerKeepsItsMessage(t *testing.T) {
+	t.Parallel() // it takes its time
 	c, _ := open(t, streamtest.Server(t))
 	got, release := make(chan *Message, 10), make(chan struct{})
 	cons := runs(func(_ context.Context, m *Message) error { got <- m; <-release; return nil })
-	cons.AckWait = 300 * time.Millisecond
+	cons.AckWait = 6 * time.Second
+	// A sign of life comes whenever a third of AckWait has passed. Without them the message would be delivered again before the fourth.
+	alive := make(chan string, 100)
+	sub, err := c.nc.Subscribe("$JS.ACK.WORK.run.>", func(m *nats.Msg) { alive <- string(m.Data) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
 	consume(t, c, cons)
 	put(t, c, Runs, "k1")
 	receive(t, got, "the message")
-	// Without heartbeats the server would count it as redelivered after one AckWait.
-	over := time.After(5 * cons.AckWait)
-	for waiting := true; waiting; {
-		select {
-		case m := <-got:
-			t.Fatalf("delivered again: %+v", m)
-		case <-over:
-			waiting = false
+	for range 4 {
+		if sign := receive(t, alive, "a sign of life"); sign != "+WPI" {
+			t.Errorf("the broker is told %q while the handler runs", sign)
 		}
 	}
 	close(release)

@@ -142,7 +142,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	for !ok() {
 		select {
 		case <-deadline.C:
-			t.Fatalf("not within 30 s: %s", what)
+			t.Fatalf("not within 2 minutes: %s", what)
 		case <-tick.C:
 		}
 	}
@@ -154,7 +154,7 @@ func receive[T any](t *testing.T, from <-chan T, what string) T {
 	case v := <-from:
 		return v
 	case <-time.After(2 * time.Minute):
-		t.Fatalf("not within 30 s: %s", what)
+		t.Fatalf("not within 2 minutes: %s", what)
 		panic("unreachable")
 	}
 }

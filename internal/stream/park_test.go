@@ -33,7 +33,7 @@ func TestKilledBetweenParkAndAck(t *testing.T) {
 		dying.nc.Close()
 	}
 	j.mu.Unlock()
-	first := runs(func(context.Context, *Message) error { return wait{until: time.Now().Add(2 * time.Second), state: "s"} })
+	first := runs(func(context.Context, *Message) error { return wait{until: time.Now().Add(time.Hour), state: "s"} }) // until it is woken by hand
 	first.AckWait, first.Concurrency = 500*time.Millisecond, 1
 	stop := consume(t, dying, first)
 	put(t, c, Runs, "k1")
@@ -42,11 +42,13 @@ func TestKilledBetweenParkAndAck(t *testing.T) {
 
 	states := make(chan string, 10)
 	second := runs(func(_ context.Context, m *Message) error { states <- m.State; return nil })
-	second.AckWait = 500 * time.Millisecond
+	second.AckWait = 3 * time.Second
 	consume(t, c, second)
 	if s := receive(t, states, "the original again"); s != "" {
 		t.Errorf("state %q, want the original", s)
 	}
+	eventually(t, "the other one to be left", func() bool { return counts(t, c) == Counts{Parked: 1} })
+	wake(t, c, "k1")
 	if s := receive(t, states, "the one that was parked"); s != "s" {
 		t.Errorf("state %q, want the parked one", s)
 	}
@@ -62,7 +64,7 @@ func TestParkingTwiceReplaces(t *testing.T) {
 	put(t, c, Runs, "k1")
 	put(t, c, Runs, "k1")
 	handled := make(chan string, 10)
-	until := time.Now().Add(1500 * time.Millisecond)
+	until := time.Now().Add(time.Hour) // until it is woken by hand
 	consume(t, c, runs(func(_ context.Context, m *Message) error {
 		if m.State == "" {
 			return wait{until: until, state: "s"}
@@ -71,6 +73,7 @@ func TestParkingTwiceReplaces(t *testing.T) {
 		return nil
 	}))
 	eventually(t, "both are one", func() bool { return counts(t, c) == Counts{Parked: 1} })
+	wake(t, c, "k1")
 	receive(t, handled, "the one")
 	eventually(t, "nothing left", func() bool { return counts(t, c) == Counts{} })
 	if len(handled) > 0 {
@@ -80,9 +83,10 @@ func TestParkingTwiceReplaces(t *testing.T) {
 
 func TestParkedSurvivesARestart(t *testing.T) {
 	b := streamtest.Server(t)
-	c, _ := open(t, b)
+	b.Front()
+	c, j := open(t, b)
 	handled := make(chan *Message, 10)
-	until := time.Now().Add(2 * time.Second)
+	until := time.Now().Add(3 * time.Second).Truncate(time.Second)
 	consume(t, c, runs(func(_ context.Context, m *Message) error {
 		if m.State == "" {
 			return wait{until: until, state: "s"}
@@ -91,7 +95,7 @@ func TestParkedSurvivesARestart(t *testing.T) {
 		return nil
 	}))
 	put(t, c, Runs, "k1")
-	eventually(t, "parked", func() bool { return counts(t, c) == Counts{Parked: 1} })
+	eventually(t, "parked", func() bool { return len(j.with("parked")) == 1 })
 	b.Restart()
 	m := receive(t, handled, "the message, by the same consumer, after the restart")
 	if time.Now().Before(until) {
@@ -143,7 +147,11 @@ func TestManyParkedDelayNobody(t *testing.T) {
 	if count.Load() != 0 {
 		t.Error("one woke up before its time")
 	}
-	wakeAll(t, c, parked)
+	keys := make([]string, parked)
+	for i := range keys {
+		keys[i] = "k" + strconv.Itoa(i)
+	}
+	wake(t, c, keys...)
 	eventually(t, "all handled", func() bool { return count.Load() == parked })
 	eventually(t, "nothing left", func() bool { return counts(t, c) == Counts{} })
 	if early.Load() != 0 {
@@ -158,25 +166,24 @@ func putMany(t *testing.T, c *Conn, n int) {
 		msg := nats.NewMsg(Runs)
 		msg.Header.Set(headerKey, "k"+strconv.Itoa(i))
 		msg.Data = []byte(`{"v":1}`)
-		if _, err := c.js.PublishMsgAsync(msg, jetstream.WithStallWait(20*time.Second)); err != nil {
+		if _, err := c.js.PublishMsgAsync(msg, jetstream.WithStallWait(2*time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	receive(t, c.js.PublishAsyncComplete(), "all stored")
 }
 
-// wakeAll replaces every wake-up call by one that is due, as parking again does.
-func wakeAll(t *testing.T, c *Conn, n int) {
+// wake replaces wake-up calls by such that are due, as parking again does.
+func wake(t *testing.T, c *Conn, keys ...string) {
 	t.Helper()
-	for i := range n {
-		key := "k" + strconv.Itoa(i)
+	for _, key := range keys {
 		msg := nats.NewMsg(parkPrefix + key)
 		msg.Header.Set(headerKey, key)
 		msg.Header.Set(headerState, "s")
 		msg.Header.Set(headerSchedule, "@at "+writeTime(time.Now()))
 		msg.Header.Set(headerScheduleTarget, Runs)
 		msg.Data = []byte(`{"v":1}`)
-		if _, err := c.js.PublishMsgAsync(msg, jetstream.WithStallWait(20*time.Second)); err != nil {
+		if _, err := c.js.PublishMsgAsync(msg, jetstream.WithStallWait(2*time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -211,6 +218,7 @@ func TestMessageWithoutAKeyIsParkedUnderItsPlace(t *testing.T) {
 // A failure while the broker is away costs nothing but time.
 func TestBrokerAwayWhileHandling(t *testing.T) {
 	b := streamtest.Server(t)
+	b.Front()
 	c, _ := open(t, b)
 	begun, release := make(chan struct{}, 10), make(chan struct{})
 	cons := runs(func(_ context.Context, m *Message) error {

@@ -192,6 +192,7 @@ func TestTooLargeIsFinalAndNamesItsSize(t *testing.T) {
 
 func TestBrokerAwayIsRetryableAtOnce(t *testing.T) {
 	b := streamtest.Server(t)
+	b.Front()
 	c, _ := open(t, b)
 	b.Stop()
 	eventually(t, "disconnected", func() bool { return !c.Connected() })

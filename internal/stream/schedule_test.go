@@ -50,9 +50,7 @@ func TestPollArrives(t *testing.T) {
 		info, err := s.Info(t.Context())
 		return err == nil && info.State.LastSeq >= 3
 	})
-	if n := counts(t, c); n.Work != 1 || n.Crons != 1 || n.Parked != 0 {
-		t.Errorf("counts = %+v", n)
-	}
+	eventually(t, "one poll to wait", func() bool { return counts(t, c) == Counts{Work: 1, Crons: 1} })
 	waiting, err := c.Waiting(t.Context())
 	if diff := cmp.Diff(map[string]uint64{"poll": 1}, waiting); diff != "" || err != nil {
 		t.Errorf("waiting: %v\n%s", err, diff)
@@ -77,7 +75,6 @@ func TestPollArrives(t *testing.T) {
 // A tick that fails is parked under a key of its own and stays the tick it was.
 func TestFailedTickKeepsItsTime(t *testing.T) {
 	c, _ := open(t, streamtest.Server(t))
-	due := time.Now().Add(2 * time.Second).Truncate(time.Second).UTC()
 	got := make(chan *Message, 100)
 	consume(t, c, ticks(func(_ context.Context, m *Message) error {
 		got <- m
@@ -86,6 +83,7 @@ func TestFailedTickKeepsItsTime(t *testing.T) {
 		}
 		return nil
 	}))
+	due := time.Now().Add(5 * time.Second).Truncate(time.Second).UTC() // not past by the time it is stored
 	if err := c.EnsureSchedule(t.Context(), "once", "@at "+due.Format(time.RFC3339), ""); err != nil {
 		t.Fatal(err)
 	}
@@ -107,6 +105,7 @@ func TestFailedTickKeepsItsTime(t *testing.T) {
 
 func TestEnsureScheduleLeavesWhatIsThere(t *testing.T) {
 	b := streamtest.Server(t)
+	b.Front()
 	c, _ := open(t, b)
 	place := func() string {
 		s, err := c.js.Stream(t.Context(), string(Work))
@@ -175,7 +174,5 @@ func TestTicksDoNotPileUp(t *testing.T) {
 		info, err := s.Info(t.Context())
 		return err == nil && info.State.LastSeq >= 8
 	})
-	if n := counts(t, c); n.Work != 2 {
-		t.Errorf("%d ticks wait, want the last of each", n.Work)
-	}
+	eventually(t, "the last of each to wait", func() bool { return counts(t, c).Work == 2 })
 }

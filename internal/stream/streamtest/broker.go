@@ -49,7 +49,7 @@ func Server(t testing.TB, opts ...Option) *Broker {
 		opt(o)
 	}
 	b := &Broker{t: t, opts: o}
-	b.Start()
+	b.start()
 	t.Cleanup(b.Stop)
 	return b
 }
@@ -62,17 +62,25 @@ func (b *Broker) URL() string {
 	return fmt.Sprintf("nats://127.0.0.1:%d", b.opts.Port)
 }
 
-// Start starts it again after [Broker.Stop], at the same URL and with the same files. Without [Broker.Front] it fails when something
-// else has taken its port meanwhile.
+// Start starts it again after [Broker.Stop], at the same URL and with the same files. It needs [Broker.Front]: the port of a server that
+// is away is anybody's.
 func (b *Broker) Start() {
+	b.t.Helper()
+	if b.front == nil {
+		b.t.Fatal("a nats-server that is started again needs a Front before it is stopped")
+	}
+	b.start()
+}
+
+func (b *Broker) start() {
 	b.t.Helper()
 	s, err := server.NewServer(b.opts.Clone())
 	if err != nil {
 		b.t.Fatalf("start a nats-server: %v", err)
 	}
 	s.Start()
-	if !s.ReadyForConnections(20 * time.Second) {
-		b.t.Fatal("the nats-server is not ready after 20 s")
+	if !s.ReadyForConnections(2 * time.Minute) {
+		b.t.Fatal("the nats-server is not ready after 2 minutes")
 	}
 	b.now = s
 	if b.front != nil {
@@ -88,7 +96,7 @@ func (b *Broker) Stop() {
 	b.now.WaitForShutdown()
 }
 
-// Restart stops and starts it.
+// Restart stops and starts it, behind its [Broker.Front].
 func (b *Broker) Restart() {
 	b.t.Helper()
 	b.Stop()

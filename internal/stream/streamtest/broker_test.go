@@ -13,16 +13,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestRestartKeepsAddressAndFiles(t *testing.T) {
-	t.Run("alone", func(t *testing.T) { restart(t, streamtest.Server(t)) })
-	t.Run("behind a front", func(t *testing.T) {
-		b := streamtest.Server(t)
-		b.Front()
-		restart(t, b)
-	})
-}
-
-func restart(t *testing.T, b *streamtest.Broker) {
-	t.Helper()
+	b := streamtest.Server(t)
+	b.Front()
 	url := b.URL()
 	publish := func(want uint64) {
 		t.Helper()

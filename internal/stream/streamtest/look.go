@@ -13,7 +13,7 @@ import (
 )
 
 // Unsettled is how many messages of a stream its consumers have still to finish with, unacknowledged ones included: what was
-// delivered to a worker that died counts. A stream without consumers, or without a place to ask, is an error.
+// delivered to a worker that died counts. Its consumers take all of its messages, and nobody deletes the last one. A stream without consumers, or without a place to ask, is an error.
 func (b *Broker) Unsettled(stream string) (int, error) {
 	info, err := b.now.Jsz(&server.JSzOptions{Accounts: true, Streams: true, Consumer: true})
 	if err != nil {
@@ -29,7 +29,8 @@ func (b *Broker) Unsettled(stream string) (int, error) {
 			}
 			n := 0
 			for _, c := range s.Consumer {
-				n += int(c.NumPending) + c.NumAckPending
+				// A consumer that is just being made, or found again after a restart, says that nothing is pending.
+				n += int(max(c.NumPending, s.State.LastSeq-min(s.State.LastSeq, c.Delivered.Stream))) + c.NumAckPending
 			}
 			return n, nil
 		}
@@ -77,6 +78,9 @@ func created(answer string) bool { return !strings.Contains(answer, `"error"`) }
 // Holds counts the files of the server's store that contain text, as it is.
 func (b *Broker) Holds(text []byte) (files int, err error) {
 	err = filepath.WalkDir(b.opts.StoreDir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // the server has just removed it
+		}
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
