@@ -119,7 +119,7 @@ func toldOnce(t *testing.T, facts *Facts, fake *codeartstest.Fake) (hook, log in
 		t.Fatal(err)
 	}
 	fake.Push("7", codeartstest.Push{Message: "told"})
-	deadline, tick := time.After(10*time.Second), time.NewTicker(time.Millisecond)
+	deadline, tick := time.After(2*time.Minute), time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for len(fake.Deliveries()) == 0 {
 		select {

@@ -75,7 +75,7 @@ func (w *world) furnish() {
 		}
 		w.has.hook, w.has.spare = w.has.spare[0], w.has.spare[1:]
 		w.Push(repoID, codeartstest.Push{Branch: "told", Message: "tell"})
-		for deadline := time.Now().Add(10 * time.Second); w.has.log == 1 && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(2 * time.Minute); w.has.log == 1 && time.Now().Before(deadline); {
 			for log, err := range w.HookLogs(ctx, codearts.HookLogsQuery{Scope: scope, HookID: w.has.hook}) {
 				if err != nil {
 					return

@@ -33,7 +33,7 @@ func newClockWorld(t *testing.T, opts codeartstest.Options, change ...func(*code
 // eventually waits for a condition, and fails when it does not come true.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !condition() {
