@@ -71,7 +71,7 @@ func (w *world) unready(admin string) (status int, names []string) {
 // TestReady: both servers are ready once they have started, not while the broker is away, and again when it is back.
 func TestReady(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, settings{})
+	w := newWorld(t, settings{Restarts: true})
 	receiver, _ := w.startReceiver()
 	worker, _ := w.startWorkerHere()
 	servers := map[string]string{"receiver": adminOf(t, receiver, "receiver started"), "worker": adminOf(t, worker, "worker started")}

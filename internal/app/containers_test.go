@@ -41,7 +41,7 @@ func needDocker(t *testing.T, images ...string) {
 		notTested(t, "there is no Docker: %v", err)
 	}
 	defer docker.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := docker.Health(ctx); err != nil {
 		notTested(t, "Docker does not answer: %v", err)
@@ -249,7 +249,7 @@ func TestBrokerInContainers(t *testing.T) {
 	needDocker(t, natsImage, natsImageOld)
 	t.Parallel()
 	broker := startContainer(t, natsImage)
-	w := newWorldAround(t, settings{Rules: "shop", DuplicateWindow: "10m"}, broker.gate.url())
+	w := newWorldAround(t, settings{Rules: "shop", DuplicateWindow: "10m", AckWait: soon}, broker.gate.url())
 	w.writeRule("ticks.yaml", `rules: [{ name: tick, on: { schedule: { every: 3s } }, do: [{ notify: { to: [hook], title: "Tick", text: "tick" } }] }]`)
 	receiver, _ := w.startReceiver()
 	worker, _ := w.startWorkerHere()
@@ -314,7 +314,7 @@ func (w *world) throughAKill(broker *container) (body []byte) {
 // delivery of that run.
 func (w *world) throughAnOldBroker(broker *container, receiver, worker *journal) (body []byte) {
 	w.t.Helper()
-	_, body = w.push("count totals in euros", 5*time.Second, "FAILED")
+	_, body = w.push("count totals in euros", 20*time.Second, "FAILED")
 	w.deliver(body)
 	eventually(w.t, "the run to be parked", func() error {
 		if n := w.counts(); n.Parked != 1 {

@@ -35,7 +35,7 @@ func buildPoints() []crashPoint {
 			},
 		},
 		{
-			name: "before the start, which is carried out after the death", brake: passed(at("build sent")), failure: &late, timeout: "15s",
+			name: "before the start, which is carried out after the death", brake: passed(at("build sent")), failure: &late, timeout: "40s",
 			under: func(w *world) error {
 				if n := w.fake.Calls("start_build"); n != 1 {
 					return fmt.Errorf("%d calls have arrived", n)
@@ -63,7 +63,7 @@ func TestCrashOfABuild(t *testing.T) {
 }
 
 func (p *crashPoint) runBuild(t *testing.T) {
-	w := newWorld(t, settings{Timeout: p.timeout, Restarts: true, DuplicateWindow: "100ms", Rules: "start-build"})
+	w := newWorld(t, settings{Timeout: p.timeout, Restarts: true, AckWait: soon, DuplicateWindow: "100ms", Rules: "start-build"})
 	w.fake.AddJob(codeartstest.Job{ID: deployJob, ProjectID: projectID, Name: "orders-deploy", RepoID: repoID})
 	w.startReceiver()
 	if p.failure != nil {

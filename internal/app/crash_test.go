@@ -79,7 +79,7 @@ func crashPoints() []crashPoint {
 			},
 		},
 		{
-			name: "before the commit, which is made after the death", brake: passed(at("commit sent")), failure: &late, timeout: "15s",
+			name: "before the commit, which is made after the death", brake: passed(at("commit sent")), failure: &late, timeout: "40s",
 			under: func(w *world) error {
 				if n := w.fake.Calls("create_commit"); n != 1 {
 					return fmt.Errorf("%d calls have arrived", n)
@@ -118,7 +118,7 @@ func TestCrash(t *testing.T) {
 // run lets a worker die at the point. With harder, while nobody works, the rules are edited, facts that were decided on become
 // others, the broker is started again, and the event is delivered once more, which the broker does not recognise.
 func (p *crashPoint) run(t *testing.T, harder bool) {
-	s := settings{Timeout: p.timeout, Restarts: harder}
+	s := settings{Timeout: p.timeout, Restarts: harder, AckWait: soon}
 	if harder {
 		s.DuplicateWindow = "100ms"
 	}

@@ -3,7 +3,6 @@ package app_test
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -126,8 +125,7 @@ func TestDoctorWithoutBroker(t *testing.T) {
 	finds(t, w.doctor(), app.VerdictFail, "nats", "asks who you are")
 	bare := streamtest.Server(t, streamtest.WithoutJetStream())
 	finds(t, w.doctor("MILLRACE_NATS_URL="+bare.URL()), app.VerdictFail, "nats", "JetStream is not enabled", "--jetstream")
-	bare.Stop()
-	d := w.doctor("MILLRACE_NATS_URL=" + bare.URL())
+	d := w.doctor("MILLRACE_NATS_URL=nats://" + nobody)
 	finds(t, d, app.VerdictFail, "nats", "cannot connect", "answered 503")
 	finds(t, d, app.VerdictSkipped, "nats.stores")
 	finds(t, d, app.VerdictOK, "codearts.default.build") // the rest is looked at all the same
@@ -252,15 +250,9 @@ func TestDoctorOfMFA(t *testing.T) {
 func TestDoctorOfCodeArtsAway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, settings{})
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := "http://" + l.Addr().String()
-	l.Close()
 	const of = "MILLRACE_CODEARTS_DEFAULT_"
-	finds(t, w.doctor(of+"IAM_ENDPOINT="+nobody), app.VerdictFail, "codearts.default.sign_in", "IAM cannot be asked", "iam_endpoint")
-	finds(t, w.doctor(of+"REPO_ENDPOINT="+nobody), app.VerdictFail, "codearts.default.repo", "CodeArts Repo cannot be reached", "repo_endpoint")
+	finds(t, w.doctor(of+"IAM_ENDPOINT=http://"+nobody), app.VerdictFail, "codearts.default.sign_in", "IAM cannot be asked", "iam_endpoint")
+	finds(t, w.doctor(of+"REPO_ENDPOINT=http://"+nobody), app.VerdictFail, "codearts.default.repo", "CodeArts Repo cannot be reached", "repo_endpoint")
 	other := serve(t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 		http.Error(rw, "<html>404</html>", http.StatusBadGateway)
 	}))

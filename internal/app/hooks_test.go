@@ -295,7 +295,7 @@ func (w *hookWorld) deliver(times int) {
 	for range times {
 		w.Push("7", codeartstest.Push{Message: "told"})
 	}
-	deadline, tick := time.After(10*time.Second), time.NewTicker(time.Millisecond)
+	deadline, tick := time.After(2*time.Minute), time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for len(w.Deliveries()) < want {
 		select {

@@ -106,7 +106,7 @@ func TestFromBuildToCommit(t *testing.T) {
 // forgotten it by then, and still it is acted on once.
 func TestCrashOfPoll(t *testing.T) {
 	t.Parallel()
-	w := asking(t, settings{Rules: "builds", DuplicateWindow: "100ms"})
+	w := asking(t, settings{Rules: "builds", DuplicateWindow: "100ms", AckWait: soon})
 	first, stop := w.startWorkerHere()
 	polledOnce(t, first)
 	stop()

@@ -31,6 +31,9 @@ import (
 // patience is how long a test waits for any one thing.
 const patience = 2 * time.Minute
 
+// nobody is an address where nobody listens: no system gives that port away.
+const nobody = "127.0.0.1:1"
+
 //go:embed testdata
 var testdata embed.FS
 
@@ -54,12 +57,16 @@ var (
 	hookRobot = notifytest.Account{Kind: notifytest.Webhook, Token: mark + "-hook-url", Secret: mark + "-hook-secret"}
 )
 
+// soon is how soon the broker gives the messages of a worker that was killed to another. A worker that stalls for as long shares them.
+const soon = "1s"
+
 // settings are what tests want to be different.
 type settings struct {
 	DuplicateWindow string // 2m
 	Timeout         string // of CodeArts: 2s
 	GiveUpAfter     string // 10m
 	EventsMaxBytes  string // 64MiB
+	AckWait         string // 10s; soon, when a worker is to be killed
 	Token           string // of the broker: none
 	Restarts        bool   // of the broker
 	LogLevel        string // debug
@@ -130,7 +137,7 @@ func (w *world) configure(s settings) {
 	for _, d := range []struct {
 		field *string
 		value string
-	}{{&s.DuplicateWindow, "2m"}, {&s.Timeout, "2s"}, {&s.GiveUpAfter, "10m"}, {&s.EventsMaxBytes, "64MiB"}, {&s.LogLevel, "debug"}, {&s.Rules, "failed-build"}} {
+	}{{&s.DuplicateWindow, "2m"}, {&s.Timeout, "2s"}, {&s.GiveUpAfter, "10m"}, {&s.EventsMaxBytes, "64MiB"}, {&s.AckWait, "10s"}, {&s.LogLevel, "debug"}, {&s.Rules, "failed-build"}} {
 		if *d.field == "" {
 			*d.field = d.value
 		}
@@ -178,10 +185,15 @@ func (w *world) useRules(folder string) {
 	}
 }
 
-// writeRule writes one file of rules.
+// writeRule writes one file of rules, in one step: who reads it meanwhile finds the old one or the new one.
 func (w *world) writeRule(name, text string) {
 	w.t.Helper()
-	if err := os.WriteFile(filepath.Join(filepath.Dir(w.file), "rules", name), []byte(text), 0o600); err != nil {
+	folder := filepath.Dir(w.file)
+	next := filepath.Join(folder, "next")
+	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.Rename(next, filepath.Join(folder, "rules", name)); err != nil {
 		w.t.Fatal(err)
 	}
 }
