@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -54,27 +56,49 @@ func serveReceiver(ts *testscript.TestScript, _ bool, files []string) {
 	ts.Setenv("RECEIVER", server.URL)
 }
 
+// door is what stands before a receiver, so that its address is known, and nobody else's, before it is there.
+type door struct {
+	receiver atomic.Pointer[httputil.ReverseProxy]
+}
+
+func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if receiver := d.receiver.Load(); receiver != nil {
+		receiver.ServeHTTP(w, r)
+		return
+	}
+	w.WriteHeader(http.StatusBadGateway)
+}
+
+type doorKey struct{}
+
+// giveDoor gives every script a door of its own.
+func giveDoor(env *testscript.Env) error {
+	env.Values[doorKey{}] = new(door)
+	return nil
+}
+
 // startReceiver runs the receiver itself with a configuration, at $RECEIVER. Without one it only finds a place for it.
 func startReceiver(ts *testscript.TestScript, _ bool, args []string) {
+	before := ts.Value(doorKey{}).(*door)
 	if len(args) == 0 {
-		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-		ts.Check(err)
-		ts.Setenv("RECEIVER", "http://"+listener.Addr().String())
-		ts.Check(listener.Close())
+		server := httptest.NewServer(before)
+		ts.Defer(server.Close)
+		ts.Setenv("RECEIVER", server.URL)
 		return
 	}
 	var environ []string
 	for _, name := range []string{"PASSWORD", "MILLRACE_NATS_URL"} {
 		environ = append(environ, name+"="+ts.Getenv(name))
 	}
-	environ = append(environ, "MILLRACE_RECEIVER_ADMIN_LISTEN=off", "MILLRACE_RECEIVER_LISTEN="+strings.TrimPrefix(ts.Getenv("RECEIVER"), "http://"))
+	environ = append(environ, "MILLRACE_RECEIVER_ADMIN_LISTEN=off", "MILLRACE_RECEIVER_LISTEN=127.0.0.1:0")
 	cfg, err := app.Load(ts.MkAbs(args[0]), environ)
 	ts.Check(err)
 	ctx, stop := context.WithCancel(context.Background())
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	go func() { ended <- app.Receiver(ctx, cfg, io.Discard, func(address string) { ready <- address }) }()
 	select {
-	case <-ready:
+	case address := <-ready:
+		before.receiver.Store(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address}))
 	case err := <-ended:
 		ts.Fatalf("the receiver ended: %v", err)
 	}
@@ -90,7 +114,7 @@ func pushToShop(ts *testscript.TestScript, _ bool, _ []string) {
 		Deliveries        []struct{ Hook int64 }
 		DeliveriesWaiting int `json:"deliveries_waiting"`
 	}
-	client := &http.Client{Timeout: 10 * time.Second}
+	client := &http.Client{Timeout: 2 * time.Minute}
 	defer client.CloseIdleConnections()
 	look := func() int {
 		resp, err := client.Get(ts.Getenv("CODEARTS") + "/_fake/state") //nolint:noctx // the client has a limit
@@ -103,7 +127,7 @@ func pushToShop(ts *testscript.TestScript, _ bool, _ []string) {
 	resp, err := client.Post(ts.Getenv("CODEARTS")+"/_fake/push", "application/json", strings.NewReader(`{"build":"none"}`)) //nolint:noctx // as above
 	ts.Check(err)
 	ts.Check(resp.Body.Close())
-	deadline, tick := time.After(10*time.Second), time.NewTicker(5*time.Millisecond)
+	deadline, tick := time.After(2*time.Minute), time.NewTicker(5*time.Millisecond)
 	defer tick.Stop()
 	for look() == before || state.DeliveriesWaiting > 0 {
 		select {

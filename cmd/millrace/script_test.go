@@ -16,5 +16,5 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/*.txtar: each reads like a terminal.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata", Cmds: scriptCommands(t), UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != ""})
+	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: giveDoor, Cmds: scriptCommands(t), UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != ""})
 }

@@ -30,7 +30,7 @@ type Options struct {
 
 	// lie has the fake CodeArts say that commits were made which were not: a test shows with it that the verifier looks.
 	lie bool
-	// patience is how long to wait for any one thing; 0 means the default.
+	// patience is how long the end may take to come out as told; 0 means the default.
 	patience time.Duration
 }
 
@@ -80,7 +80,7 @@ func play(ctx context.Context, s *stage, story *story) error {
 	story.name(s.pushID, "the push of "+short(commit))
 	story.name("shop/"+mrUUID, "merge request !7")
 	story.say("▷", "push", "Li Na pushes "+short(commit)+" “count totals in cents” to "+shop.RepoPath+"; CodeArts posts it")
-	if err := story.await(ctx, s.patience, "the push to be matched", func(l line) bool { return l.Message == "facts awaited" && l.EventID == s.pushID }); err != nil {
+	if err := story.await(ctx, "the push to be matched", func(l line) bool { return l.Message == "facts awaited" && l.EventID == s.pushID }); err != nil {
 		return err
 	}
 	s.build = s.fake.StartBuild(shop.JobID, commit, "main", "FAILED", 4*time.Second)
@@ -108,7 +108,7 @@ func (s *stage) playRest(ctx context.Context, story *story, push []byte) error {
 	if a, err = s.deliver(ctx, probe(), webhookToken, "Push Hook"); err != nil || a.status != http.StatusAccepted || a.Status != "accepted" {
 		return fmt.Errorf("the refused delivery was stored all the same: %+v %w", a, orNil(err))
 	}
-	if err := story.await(ctx, s.patience, "a reading of the package", func(l line) bool {
+	if err := story.await(ctx, "a reading of the package", func(l line) bool {
 		return l.Message == "run decided" && l.Rule == "package-expiry"
 	}); err != nil {
 		return err
@@ -126,8 +126,8 @@ func orNil(err error) error {
 }
 
 // await waits until a line of the log fits.
-func (s *story) await(ctx context.Context, patience time.Duration, what string, fits func(line) bool) error {
-	limit := time.NewTimer(patience)
+func (s *story) await(ctx context.Context, what string, fits func(line) bool) error {
+	limit := time.NewTimer(defaultPatience)
 	defer limit.Stop()
 	for {
 		found, more := s.seen(fits)
@@ -139,7 +139,7 @@ func (s *story) await(ctx context.Context, patience time.Duration, what string, 
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-limit.C:
-			return fmt.Errorf("waited %s in vain for %s", patience, what)
+			return fmt.Errorf("waited %s in vain for %s", defaultPatience, what)
 		}
 	}
 }

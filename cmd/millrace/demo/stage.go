@@ -51,7 +51,7 @@ type stage struct {
 	build               int
 	duplicates, refused int
 
-	patience time.Duration // for any one thing to happen
+	patience time.Duration // for the end to come out as told
 
 	stop     context.CancelFunc
 	servers  []*http.Server
