@@ -20,7 +20,7 @@ func tasksOverHTTP(t *testing.T) (*world, *codeartstest.Fake) {
 	fake.AddJob(codeartstest.Job{ID: jobID, ProjectID: "aaaabbbbccccddddeeeeffff00001111", RepoID: "2111"})
 	client, err := codearts.New(codearts.Config{
 		RepoEndpoint: server.URL, BuildEndpoint: server.URL, IAMEndpoint: server.URL,
-		Credentials: codearts.StaticToken{Token: codearts.NewSecret("token")}, Timeout: 5 * time.Second,
+		Credentials: codearts.StaticToken{Token: codearts.NewSecret("token")}, Timeout: 2 * time.Minute,
 	})
 	if err != nil {
 		t.Fatal(err)

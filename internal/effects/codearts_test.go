@@ -34,7 +34,7 @@ func overHTTP(t *testing.T, api string, conflictStatus int) (*world, *codeartste
 	fake.AddRepository(codeartstest.Repository{ID: "2111", Path: "shop/orders"})
 	client, err := codearts.New(codearts.Config{
 		RepoEndpoint: server.URL, BuildEndpoint: server.URL, IAMEndpoint: server.URL, RepoAPI: api,
-		Credentials: codearts.StaticToken{Token: codearts.NewSecret("token")}, Timeout: 5 * time.Second,
+		Credentials: codearts.StaticToken{Token: codearts.NewSecret("token")}, Timeout: 2 * time.Minute,
 	})
 	if err != nil {
 		t.Fatal(err)

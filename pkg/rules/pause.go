@@ -32,8 +32,8 @@ type Meter struct {
 // meter is what is known of one rule.
 type meter struct {
 	minute int64               // of the newest event, counted from 1970
-	now    map[uint64]struct{} // events of that minute, by hash: one that is handed out again is counted once
-	before map[uint64]struct{} // events of the minute before it
+	now    map[uint64]struct{} // events of that minute that were let through, by hash: one that is handed out again is let through again
+	before map[uint64]struct{} // and of the minute before it
 	from   time.Time           // of the last pause
 	until  time.Time
 	paused bool // and no event has come since
@@ -55,7 +55,8 @@ func (p *RulePause) Reason() string {
 }
 
 // Count counts an event that fits a rule of the ruleset, and was accepted at a time. It gives the pause that the event falls into, nil
-// when it is to be run; resumed tells that it is the first after one.
+// when it is to be run; resumed tells that it is the first after one. An event that was let through is let through again, as far as
+// that is remembered: for the minute of the newest event and the one before.
 func (m *Meter) Count(rs *Ruleset, r *Rule, eventID string, at time.Time) (p *RulePause, resumed bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -67,9 +68,15 @@ func (m *Meter) Count(rs *Ruleset, r *Rule, eventID string, at time.Time) (p *Ru
 		k = &meter{}
 		m.rules[r.name] = k
 	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(eventID)) // it never fails
+	event, minute := h.Sum64(), at.Unix()/60
+	if k.knows(event, minute) {
+		return nil, false // also within a pause that began since: two copies of it, handled at once, must agree
+	}
 	began := false
 	if at.Before(k.from) || !at.Before(k.until) {
-		if k.count(eventID, at) <= r.perMinute {
+		if k.letThrough(event, minute, r.perMinute) {
 			resumed = k.paused && !at.Before(k.until)
 			k.paused = k.paused && !resumed
 			return nil, resumed
@@ -82,10 +89,20 @@ func (m *Meter) Count(rs *Ruleset, r *Rule, eventID string, at time.Time) (p *Ru
 	return &RulePause{Rule: r.name, Most: r.perMinute, From: k.from, Until: k.until, Began: began}, false
 }
 
-// count counts an event and gives how many its minute has. Events do not come in order; one that is older than the minute before the
-// newest counts for nothing.
-func (k *meter) count(eventID string, at time.Time) int {
-	minute := at.Unix() / 60
+// knows tells whether an event was let through, as far as that is remembered.
+func (k *meter) knows(event uint64, minute int64) (known bool) {
+	switch minute {
+	case k.minute:
+		_, known = k.now[event]
+	case k.minute - 1:
+		_, known = k.before[event]
+	}
+	return known
+}
+
+// letThrough counts an event unless its minute has the most already. Events do not come in order; one that is older than the minute
+// before the newest counts for nothing.
+func (k *meter) letThrough(event uint64, minute int64, most int) bool {
 	if minute > k.minute {
 		k.before = nil
 		if minute == k.minute+1 {
@@ -99,15 +116,16 @@ func (k *meter) count(eventID string, at time.Time) int {
 	case k.minute - 1:
 		of = &k.before
 	default:
-		return 0
+		return true
+	}
+	if len(*of) >= most {
+		return false
 	}
 	if *of == nil {
 		*of = map[uint64]struct{}{}
 	}
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(eventID)) // it never fails
-	(*of)[h.Sum64()] = struct{}{}
-	return len(*of)
+	(*of)[event] = struct{}{}
+	return true
 }
 
 // Decision is what is decided about an event that falls into a pause: nothing was looked at.

@@ -302,6 +302,9 @@ func TestMeter(t *testing.T) {
 		{30, "pauses"},  // the fourth of the first, out of order
 		{29, "paused"},  // the fifth, from before: it is the same pause, which ends when it did
 		{31, "paused"},  //
+		{59, "runs"},    // it ran before, and is handed out again
+		{0, "runs"},     //
+		{30, "paused"},  //
 		{329, "paused"}, //
 		{330, "resumes"},
 		{331, "runs"},
