@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -79,9 +78,7 @@ func TestReady(t *testing.T) {
 		if status, text := w.ask(admin + "/livez"); status != http.StatusOK {
 			t.Errorf("%s: livez %d %s", name, status, text)
 		}
-		if status, names := w.unready(admin); status != http.StatusOK {
-			t.Errorf("%s: readyz %d %q", name, status, names)
-		}
+		w.becomesReady(name, admin)
 	}
 	w.broker.Stop()
 	for name, admin := range servers {
@@ -100,13 +97,46 @@ func TestReady(t *testing.T) {
 	}
 	w.broker.Start()
 	for name, admin := range servers {
-		eventually(t, name+" to be ready again", func() error {
-			if status, names := w.unready(admin); status != http.StatusOK {
-				return fmt.Errorf("readyz %d %q", status, names)
-			}
-			return nil
-		})
+		w.becomesReady(name, admin)
 	}
+}
+
+// becomesReady waits until a server is ready.
+func (w *world) becomesReady(name, admin string) {
+	w.t.Helper()
+	eventually(w.t, name+" to be ready", func() error {
+		if status, names := w.unready(admin); status != http.StatusOK {
+			return fmt.Errorf("readyz %d %q", status, names)
+		}
+		return nil
+	})
+}
+
+// shows waits until the metrics have lines that begin so: how long a scrape waits for the broker is bounded, and machines stall.
+func (w *world) shows(admin string, want ...string) (text string) {
+	w.t.Helper()
+	eventually(w.t, "the metrics", func() error {
+		var status int
+		status, text = w.ask(admin + "/metrics")
+		for _, line := range want {
+			if status != http.StatusOK || !strings.Contains(text, "\n"+line) {
+				return fmt.Errorf("%d, no %s among:\n%s", status, line, ours(text))
+			}
+		}
+		return nil
+	})
+	return text
+}
+
+// ours are the lines of our own metrics, without those that are many.
+func ours(metrics string) string {
+	var b strings.Builder
+	for line := range strings.Lines(metrics) {
+		if strings.HasPrefix(line, "millrace_") && !strings.Contains(line, "_bucket") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // TestUnreadyWhileDraining: a receiver that is told to stop says that it is not ready while it finishes what it has begun.
@@ -221,21 +251,8 @@ func TestMetrics(t *testing.T) {
 			`millrace_events_unmatched 0`,
 		}},
 	} {
-		status, text := w.ask(c.admin + "/metrics")
-		for _, want := range c.want {
-			if status != http.StatusOK || !strings.Contains(text, "\n"+want) {
-				t.Errorf("%s: %d, no %s", name, status, want)
-			}
-		}
-		if strings.Contains(text, mark) || strings.Contains(text, `kind="",`) {
-			t.Errorf("%s shows a secret, or an empty kind", name)
-		}
-		if t.Failed() {
-			for line := range strings.Lines(text) {
-				if strings.HasPrefix(line, "millrace_") && !strings.Contains(line, "_bucket") {
-					t.Log(strings.TrimSpace(line))
-				}
-			}
+		if text := w.shows(c.admin, c.want...); strings.Contains(text, mark) || strings.Contains(text, `kind="",`) {
+			t.Errorf("%s shows a secret, or an empty kind:\n%s", name, ours(text))
 		}
 	}
 }
@@ -256,8 +273,5 @@ func TestTargetNotConfigured(t *testing.T) {
 	if len(lines) != 1 || lines[0]["target"] != "old-team" || lines[0]["level"] != "warn" || !strings.Contains(fmt.Sprint(lines[0]["reason"]), "messages wait for it: 2") {
 		t.Errorf("lines %v", lines)
 	}
-	status, text := w.ask(adminOf(t, log, "worker started") + "/metrics")
-	if status != http.StatusOK || !bytes.Contains([]byte(text), []byte(`millrace_work_waiting{kind="notify",target="old-team"} 2`)) {
-		t.Errorf("metrics %d do not show it", status)
-	}
+	w.shows(adminOf(t, log, "worker started"), `millrace_work_waiting{kind="notify",target="old-team"} 2`)
 }

@@ -78,7 +78,7 @@ func TestFromPushToMessage(t *testing.T) {
 	t.Parallel()
 	w, log := open(t, settings{Rules: "shop"})
 	w.fake.SetHook(w.receiver+"/hooks/shop", webhookToken)
-	_, body := w.push("count totals in cents", 2*time.Second, "FAILED")
+	_, body := w.push("count totals in cents", time.Hour, "FAILED")
 	accepted := w.deliver(body)
 	if accepted.Status != "accepted" || !strings.HasPrefix(accepted.EventID, "shop/") {
 		t.Errorf("answer %+v", accepted)
@@ -86,6 +86,13 @@ func TestFromPushToMessage(t *testing.T) {
 	if again := w.deliver(body); again.Status != "duplicate" || again.EventID != accepted.EventID {
 		t.Errorf("answer to the redelivery %+v", again)
 	}
+	eventually(t, "the run to wait for its build", func() error {
+		if len(log.lines("parked", "event_id", accepted.EventID)) == 0 {
+			return fmt.Errorf("it is not parked yet")
+		}
+		return nil
+	})
+	w.fake.Advance(time.Hour)
 	eventually(t, "the messages", func() error { return w.atLeast("dingtalk: Recorded", "webhook: Pushed") })
 	eventually(t, "our own commit to come back", func() error {
 		if len(log.lines("own commit recognised")) == 0 {
