@@ -94,16 +94,16 @@ func workerName() string {
 // consumers are all handlers of a worker, each on its own durable consumer.
 func consumers(cfg *config.Config, conn *stream.Conn, live *engine.Live, out *outside, log zerolog.Logger) ([]stream.Consumer, error) {
 	facts := engine.NewFacts(out.codeArts, factTimeout(cfg))
-	eng, err := engine.New(engine.Stores{Records: conn, Work: conn, Events: conn}, live,
+	eng, err := engine.New(engine.Stores{Records: wholeEngineRecords(conn), Work: conn, Events: conn}, live,
 		engine.Sources{Facts: facts, Fence: facts}, engineLimits(cfg), log, nil)
 	if err != nil {
 		return nil, err
 	}
 	eff := effects.New(effects.Seams{
-		Records: conn, Work: conn, Notifiers: out.targets,
+		Records: wholeEffectRecords(conn), Work: conn, Notifiers: out.targets,
 		Repos: func(connection string) (effects.Repo, error) {
 			if c := out.codeArts[connection]; c != nil {
-				return c, nil
+				return wholeRepo(c), nil
 			}
 			return nil, fmt.Errorf("there is no connection %q to CodeArts in the configuration", connection)
 		},

@@ -1,0 +1,301 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// follow carries out a plan. A fault whose target is busy with another one waits for it; what could not begin before ctx ends is left out.
+func (t *torture) follow(ctx context.Context, began time.Time, faults []fault) {
+	for _, f := range faults {
+		if !waitUntil(ctx, began.Add(f.At)) {
+			return
+		}
+		t.injections.Go(func() { t.inject(ctx, f) })
+	}
+}
+
+// inject carries out one fault and returns when it is healed.
+func (t *torture) inject(ctx context.Context, f fault) {
+	switch f.Kind {
+	case killBetween:
+		t.between.Add(1)
+	case killReceiver, pauseReceiver:
+		i := int(f.Pick % receivers)
+		p := t.receivers[i]
+		if f.Kind == killReceiver {
+			t.onProcess(ctx, f, p, func() { t.balancer.at(i, ""); t.killAndAwait(f, p) })
+		} else {
+			t.onProcess(ctx, f, p, func() { t.pause(f, p) })
+		}
+	case killWorker:
+		p := t.pickWorker(f).process
+		t.onProcess(ctx, f, p, func() { t.killAndAwait(f, p) })
+	case pauseWorker:
+		p := t.pickWorker(f).process
+		t.onProcess(ctx, f, p, func() { t.pause(f, p) })
+	case partitionWorker:
+		w := t.pickWorker(f)
+		t.onProcess(ctx, f, w.process, func() { t.partition(f, t.cluster.linksOf(w.name)) })
+	case killAtLine, pauseAtLine:
+		t.setTrap(ctx, f)
+	case killBroker, killLeader, pauseBroker, partitionBroker:
+		t.onBroker(ctx, f)
+	case journalFull:
+		t.progress("%s: not yet, the receiver has no journal", f.Kind)
+	default:
+		t.inWeather(f)
+	}
+}
+
+func (t *torture) pickWorker(f fault) *worker { return t.workers[f.Pick%workers] }
+
+// over takes note of a fault that is over.
+func (t *torture) over(kind string, start time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.spells = append(t.spells, spell{kind, start, time.Now()})
+}
+
+// onProcess does something to a process as soon as nothing else is being done to it.
+func (t *torture) onProcess(ctx context.Context, f fault, p *process, do func()) {
+	if until(ctx, time.Hour, func() bool { return p.up.Load() && p.busy.TryLock() }) != nil {
+		return
+	}
+	defer p.busy.Unlock()
+	t.progress("%s: %s", f.Kind, p.name)
+	start := time.Now()
+	do()
+	t.over(f.Kind, start)
+}
+
+func (t *torture) killAndAwait(f fault, p *process) {
+	p.kill(f.For)
+	if err := p.awaitReady(context.Background()); err != nil {
+		t.fail(err)
+	}
+}
+
+// pause stops a process and lets it go on after a time, as if nothing had been.
+func (t *torture) pause(f fault, p *process) {
+	p.signal(syscall.SIGSTOP)
+	hold(f.For)
+	p.signal(syscall.SIGCONT)
+}
+
+func hold(d time.Duration) {
+	timer := time.NewTimer(d)
+	<-timer.C
+}
+
+func (t *torture) partition(f fault, links []*link) {
+	state := cut
+	if f.Pick>>32%2 == 0 {
+		state = hole
+	}
+	for _, l := range links {
+		l.set(state)
+	}
+	hold(f.For)
+	for _, l := range links {
+		l.set(linked)
+	}
+}
+
+// onBroker does something to a broker as soon as the others are healthy.
+func (t *torture) onBroker(ctx context.Context, f fault) {
+	if until(ctx, time.Hour, t.brokerBusy.TryLock) != nil {
+		return
+	}
+	defer t.brokerBusy.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	i := int(f.Pick % brokers)
+	if f.Kind == killLeader {
+		stream := []string{"EVENTS", "WORK", "RECORDS"}[f.Pick%3]
+		if i = t.cluster.leader(ctx, stream); i < 0 {
+			t.progress("%s: nobody leads %s", f.Kind, stream)
+			return
+		}
+	}
+	b := t.cluster.brokers[i]
+	t.progress("%s: %s", f.Kind, b.name)
+	start := time.Now()
+	switch f.Kind {
+	case pauseBroker:
+		t.pause(f, b.process)
+	case partitionBroker:
+		t.partition(f, t.cluster.links(i))
+	default:
+		t.killAndAwait(f, b.process)
+	}
+	t.over(f.Kind, start)
+	if err := t.cluster.awaitHealthy(context.Background()); err != nil {
+		t.fail(err)
+	}
+}
+
+// inWeather makes a service outside bad for a time.
+func (t *torture) inWeather(f fault) {
+	of := map[string]*atomic.Int32{
+		codeArtsSlow: &t.codeArtsWeather.slow, codeArtsFailing: &t.codeArtsWeather.failing, codeArtsCut: &t.codeArtsWeather.cut,
+		robotsSlow: &t.chatWeather.slow, robotsFailing: &t.chatWeather.failing, robotsCut: &t.chatWeather.cut,
+	}[f.Kind]
+	t.progress("%s", f.Kind)
+	start := time.Now()
+	of.Add(1)
+	hold(f.For)
+	of.Add(-1)
+	t.over(f.Kind, start)
+}
+
+// Lines where a worker is killed, or stopped for longer than the broker waits for it.
+func killLines() [][]string {
+	return [][]string{
+		{`"message":"run recorded"`, `"rule":"turn"`},
+		{`"message":"match recorded"`},
+		{`"message":"alert recorded"`},
+		{`"message":"alert put"`},
+		{`"message":"action started"`},
+		{`"message":"commit sent"`},
+		{`"message":"run decided"`, `"rule":"turn"`},
+		{`"message":"message sent"`},
+	}
+}
+
+func pauseLines() [][]string {
+	return [][]string{
+		{`"message":"alert recorded"`, `"rule":"short-ladder"`},
+		{`"message":"alert put"`, `"rule":"short-ladder"`},
+		{`"message":"commit sent"`},
+		{`"message":"action started"`},
+	}
+}
+
+// setTrap waits for a line and kills or stops the worker that wrote it, there.
+func (t *torture) setTrap(ctx context.Context, f fault) {
+	lines := killLines()
+	if f.Kind == pauseAtLine {
+		lines = pauseLines()
+	}
+	texts := lines[f.Pick%uint64(len(lines))]
+	var caught *worker
+	var start time.Time
+	sprung := make(chan struct{})
+	trap := &trap{spring: func(w *worker) bool {
+		if !w.up.Load() || !w.busy.TryLock() {
+			return false
+		}
+		start = time.Now()
+		if f.Kind == killAtLine && !w.kill(f.For) || f.Kind == pauseAtLine && !w.signal(syscall.SIGSTOP) {
+			w.busy.Unlock()
+			return false
+		}
+		caught = w
+		close(sprung)
+		return true
+	}}
+	for _, text := range texts {
+		trap.texts = append(trap.texts, []byte(text))
+	}
+	t.traps.add(trap)
+	select {
+	case <-sprung:
+	case <-ctx.Done():
+		if t.traps.remove(trap) {
+			return
+		}
+		<-sprung
+	}
+	defer caught.busy.Unlock()
+	t.progress("%s: %s at %s", f.Kind, caught.name, texts)
+	if f.Kind == pauseAtLine {
+		hold(max(f.For, longPause))
+		caught.signal(syscall.SIGCONT)
+	} else if err := caught.awaitReady(context.Background()); err != nil {
+		t.fail(err)
+	}
+	t.over(f.Kind, start)
+}
+
+// longPause is longer than ack_wait of the configuration, and shorter than timeout and settle together.
+const longPause = 3500 * time.Millisecond
+
+// committed is told of a commit that a worker has made, before the worker knows; after is called when it may know. If a kill is due the
+// worker is killed before it is answered, or just after.
+func (t *torture) committed(w *worker, commit string) (after func()) {
+	nothing := func() {}
+	if commit == "" || !t.takeBetween() {
+		return nothing
+	}
+	if !w.up.Load() || !w.busy.TryLock() {
+		t.between.Add(1)
+		return nothing
+	}
+	early := t.luck.heads()
+	delay := time.Duration(t.luck.below(int64(2 * time.Millisecond)))
+	start := time.Now()
+	var once sync.Once
+	kill := func() {
+		once.Do(func() {
+			run := w.current()
+			done := w.kill(time.Duration(50+t.luck.below(250)) * time.Millisecond)
+			t.injections.Go(func() { t.afterBetween(w, commit, start, run, done) })
+		})
+	}
+	if early {
+		kill()
+		return nothing
+	}
+	return func() { hold(delay); kill() }
+}
+
+// afterBetween counts a kill as one between call and mark if the worker has not said that it had marked, and waits until it is back.
+func (t *torture) afterBetween(w *worker, commit string, start time.Time, run int, killed bool) {
+	defer w.busy.Unlock()
+	if !killed || until(context.Background(), readyWithin, func() bool { return w.current() != run }) != nil {
+		t.between.Add(1)
+		return
+	}
+	kind := killBetween
+	if w.recorded(commit) {
+		kind = killWorker
+		t.between.Add(1)
+	}
+	if err := w.awaitReady(context.Background()); err != nil {
+		t.fail(err)
+	}
+	t.progress("%s: %s", kind, w.name)
+	t.over(kind, start)
+}
+
+// takeBetween takes one of the kills that are due.
+func (t *torture) takeBetween() bool {
+	for {
+		n := t.between.Load()
+		if n <= 0 {
+			return false
+		}
+		if t.between.CompareAndSwap(n, n-1) {
+			return true
+		}
+	}
+}
+
+// counts are the faults that are over, by kind.
+func (t *torture) counts() map[string]int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := map[string]int{}
+	for _, kind := range allFaults() {
+		n[kind] = len(slices.DeleteFunc(slices.Clone(t.spells), func(s spell) bool { return s.kind != kind }))
+	}
+	return n
+}

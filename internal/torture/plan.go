@@ -1,0 +1,94 @@
+package main
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Kinds of faults.
+const (
+	killReceiver    = "kill_receiver"
+	killWorker      = "kill_worker"
+	killBroker      = "kill_broker"
+	killLeader      = "kill_broker_leader" // of EVENTS, WORK or RECORDS
+	killBetween     = "kill_between_call_and_mark"
+	killAtLine      = "kill_at_line" // of the log: between any two steps of the way
+	pauseReceiver   = "pause_receiver"
+	pauseWorker     = "pause_worker"
+	pauseAtLine     = "pause_at_line"
+	pauseBroker     = "pause_broker"
+	partitionBroker = "partition_broker"
+	partitionWorker = "partition_worker"
+	journalFull     = "journal_disk_full"
+	codeArtsSlow    = "codearts_slow"
+	codeArtsFailing = "codearts_failing"
+	codeArtsCut     = "codearts_cut" // after the effect
+	robotsSlow      = "robots_slow"
+	robotsFailing   = "robots_failing"
+	robotsCut       = "robots_cut" // after the effect
+)
+
+// brokerFaults leave one server of three out; two of them at a time would be no fault but an end.
+func brokerFaults() []string { return []string{killBroker, killLeader, pauseBroker, partitionBroker} }
+
+// otherFaults may overlap each other and anything else.
+func otherFaults() []string {
+	return []string{
+		killReceiver, killWorker, killAtLine, pauseReceiver, pauseWorker, pauseAtLine, partitionWorker, journalFull,
+		codeArtsSlow, codeArtsFailing, codeArtsCut, robotsSlow, robotsFailing, robotsCut,
+	}
+}
+
+// allFaults are the kinds a run must have seen.
+func allFaults() []string {
+	return append(append(brokerFaults(), otherFaults()...), killBetween)
+}
+
+// fault is one fault of a plan.
+type fault struct {
+	Kind string
+	At   time.Duration // from the beginning of the load
+	For  time.Duration // how long it lasts; of a kill, until the process is started again
+	Pick uint64        // chooses among targets, ways and places
+}
+
+// Distances between the starts of faults, where there are more than one of each kind.
+const (
+	brokerEvery  = 20 * time.Second // an election may take 9 s
+	otherEvery   = 3 * time.Second
+	betweenEvery = 1800 * time.Millisecond
+)
+
+// plan draws the faults of a run from a seed, in the order of their time. Every kind is there at least once.
+func plan(seed uint64, length time.Duration) []fault {
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	all := spread(rnd, brokerFaults(), length, brokerEvery, 1500*time.Millisecond, 4*time.Second)
+	all = append(all, spread(rnd, otherFaults(), length, otherEvery, 500*time.Millisecond, 3500*time.Millisecond)...)
+	all = append(all, spread(rnd, []string{killBetween}, length, betweenEvery, 50*time.Millisecond, 300*time.Millisecond)...)
+	slices.SortStableFunc(all, func(a, b fault) int { return int(a.At - b.At) })
+	return all
+}
+
+// spread puts faults of the kinds, each once before any a second time, evenly over the run and a little off.
+func spread(rnd *rand.Rand, kinds []string, length, every, shortest, longest time.Duration) []fault {
+	from, to := length/20, length*9/10
+	n := max(len(kinds), int((to-from)/every))
+	step := (to - from) / time.Duration(n)
+	var queue []string
+	all := make([]fault, 0, n)
+	for i := range n {
+		if len(queue) == 0 {
+			queue = slices.Clone(kinds)
+			rnd.Shuffle(len(queue), func(i, j int) { queue[i], queue[j] = queue[j], queue[i] })
+		}
+		all = append(all, fault{
+			Kind: queue[0],
+			At:   from + step*time.Duration(i) + time.Duration(rnd.Int64N(int64(step/2)+1)),
+			For:  shortest + time.Duration(rnd.Int64N(int64(longest-shortest))),
+			Pick: rnd.Uint64(),
+		})
+		queue = queue[1:]
+	}
+	return all
+}
