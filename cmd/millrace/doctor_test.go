@@ -29,6 +29,7 @@ func scriptCommands(t *testing.T) map[string]func(ts *testscript.TestScript, neg
 		"shop":              serveShop,
 		"receiver":          serveReceiver,
 		"push":              pushToShop,
+		"bury":              bury,
 		"millrace-receiver": startReceiver,
 		// secretless sees to it that what a command wrote has none of the secrets of files in it.
 		"secretless": func(ts *testscript.TestScript, _ bool, args []string) {

@@ -9,18 +9,28 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/millrace/millrace/internal/config"
+	"github.com/millrace/millrace/internal/effects"
 	"github.com/millrace/millrace/internal/engine"
 	"github.com/millrace/millrace/internal/stream"
 	"github.com/millrace/millrace/pkg/events"
 	"github.com/millrace/millrace/pkg/rules"
 )
 
-// Archive is what NATS keeps of the past, for commands that look at it: events, what was decided about them, and with which rules. It
-// has no client of CodeArts and no target, so nothing in it can act.
+// Archive is what NATS keeps of the past, for commands that look at it: events, what was decided about them, with which rules, and what
+// did not succeed. It has no client of CodeArts and no target, so nothing in it can act: what it replays it puts as work for workers.
 type Archive struct {
 	conn      *stream.Conn
-	records   engine.RecordReader
+	stores    replayStores
 	catalogue *rules.Catalogue
+	now       func() time.Time
+}
+
+// replayStores are what a replay changes. [stream.Conn] is all of them.
+type replayStores interface {
+	effects.Records
+	PutAgain(ctx context.Context, l *stream.DeadLetter) error
+	PutMatch(ctx context.Context, header map[string]string, body []byte) error
+	DropDeadLetter(ctx context.Context, seq uint64) (dropped bool, err error)
 }
 
 // OpenArchive connects to NATS as the configuration file says, of whose secrets only those of NATS are read.
@@ -37,7 +47,7 @@ func openArchive(ctx context.Context, cfg *config.Config) (*Archive, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; millrace doctor looks into it", err)
 	}
-	return &Archive{conn: conn, records: conn, catalogue: Catalogue(cfg)}, nil
+	return &Archive{conn: conn, stores: conn, catalogue: Catalogue(cfg), now: time.Now}, nil
 }
 
 // Close ends the connection.
@@ -61,7 +71,7 @@ func (a *Archive) Event(ctx context.Context, id string) (event *events.Event, se
 // Recorded is what workers decided about an event; nil when there are no records of it: no rule took it, no worker has matched it yet, or
 // their time is over.
 func (a *Archive) Recorded(ctx context.Context, eventID string) (*engine.Recorded, error) {
-	return engine.ReadRecorded(ctx, a.records, eventID)
+	return engine.ReadRecorded(ctx, a.stores, eventID)
 }
 
 // Ruleset is the ruleset with that digest, as it was stored, compiled.

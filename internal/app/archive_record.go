@@ -57,7 +57,7 @@ func (a *Archive) Recording(ctx context.Context, eventID string, names []string)
 	if len(in.Runs) == 0 {
 		return in, nil, fmt.Errorf("there is nothing to record of event %s: %s", eventID, strings.Join(leftOut, "; "))
 	}
-	in.Own = func(commit string) (events.Chain, error) { return engine.ReadOwnCommit(ctx, a.records, commit) }
+	in.Own = func(commit string) (events.Chain, error) { return engine.ReadOwnCommit(ctx, a.stores, commit) }
 	return in, leftOut, nil
 }
 
@@ -92,7 +92,7 @@ func (a *Archive) results(ctx context.Context, d *rules.Decision) (map[string]ru
 			if action.Kind != rules.KindCommit && action.Kind != rules.KindBuild {
 				continue
 			}
-			result, ended, err := effects.ReadResult(ctx, a.records, action.Key)
+			result, ended, err := effects.ReadResult(ctx, a.stores, action.Key)
 			if err != nil {
 				return nil, err
 			}

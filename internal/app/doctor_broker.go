@@ -143,7 +143,7 @@ func (d *Diagnosis) backlog(ctx context.Context, cfg *config.Config, conn *strea
 		classes = append(classes, fmt.Sprintf("%s %d", class, stats.Dead[class]))
 		total += stats.Dead[class]
 	}
-	d.add(VerdictWarn, codeDead, "look at each, its headers say why: nats stream view DEAD; they are kept for 90 days",
+	d.add(VerdictWarn, codeDead, "millrace deadletters list says why, and replay has them tried again; they are kept for 90 days",
 		"%d given up (%s)", total, strings.Join(classes, ", "))
 }
 

@@ -173,7 +173,10 @@ func mayHaveSecrets(text string) bool {
 
 // masked is a text without the secrets in it, as wide as before.
 func masked(text string) string {
-	found := secretsIn(text)
+	return mask(text, secretsIn(text))
+}
+
+func mask(text string, found []foundSecret) string {
 	if len(found) == 0 {
 		return text
 	}
@@ -185,4 +188,39 @@ func masked(text string) string {
 		from = f.to
 	}
 	return b.String() + text[from:]
+}
+
+// MaskSecrets is a text to be shown, JSON for example, with asterisks for what looks like a secret. It knows the forms that rule files are
+// looked through for; a secret of no known form, and without a name that tells, stays.
+func MaskSecrets(text string) string {
+	var b strings.Builder
+	for line := range strings.SplitAfterSeq(text, "\n") {
+		b.WriteString(mask(line, secretsIn(withoutEscapes(line))))
+	}
+	return b.String()
+}
+
+// withoutEscapes is a line, with as many bytes, in which what is escaped within a JSON string stands as itself: secrets stand between
+// quotes and at the beginnings of lines.
+func withoutEscapes(line string) string {
+	if !strings.Contains(line, `\`) {
+		return line
+	}
+	plain := []byte(line)
+	for i := 0; i+1 < len(plain); i++ {
+		if plain[i] != '\\' {
+			continue
+		}
+		opens := i == 0 || strings.IndexByte("{[(,:= \t", plain[i-1]) >= 0
+		switch {
+		case plain[i+1] == 'n' || plain[i+1] == 't':
+			plain[i], plain[i+1] = ' ', ' '
+		case plain[i+1] == '"' && opens:
+			plain[i] = ' '
+		case plain[i+1] == '"':
+			plain[i], plain[i+1] = '"', ' '
+		}
+		i++
+	}
+	return string(plain)
 }

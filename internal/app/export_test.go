@@ -1,0 +1,12 @@
+package app
+
+import "time"
+
+// ReplayStores are what a replay changes.
+type ReplayStores = replayStores
+
+// Wrap puts something between the archive's replays and the stores.
+func (a *Archive) Wrap(wrap func(ReplayStores) ReplayStores) { a.stores = wrap(a.stores) }
+
+// SetNow replaces the archive's clock.
+func (a *Archive) SetNow(now func() time.Time) { a.now = now }
