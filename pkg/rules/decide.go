@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"time"
 )
 
 // Decide evaluates the rule. An error is final: the evaluation failed, and it names the place in the rule and what was null.
@@ -245,8 +246,17 @@ type ground struct {
 	repository, branch string
 }
 
+// observed is the time of what the rule has seen: of its facts, which were fetched for this decision, or else of the event, however
+// late it is decided. A rule without facts would otherwise take a delayed event for news.
+func (x *Run) observed() time.Time {
+	if len(x.rule.fetches) == 0 {
+		return x.in.Accepted
+	}
+	return x.in.Now
+}
+
 func (x *Run) ground() ground {
-	g := ground{surroundings: surroundings{ObservedAt: x.in.Now}}
+	g := ground{surroundings: surroundings{ObservedAt: x.observed()}}
 	if b := x.in.Event.Branch; b != nil {
 		g.branch = *b
 	}

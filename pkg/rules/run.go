@@ -15,9 +15,9 @@ import (
 type Input struct {
 	Event    *events.View
 	EventID  string
-	RunID    string // "" becomes RunID(EventID, rule name)
-	Digest   string // of the ruleset the rule is of
-	Accepted time.Time
+	RunID    string    // "" becomes RunID(EventID, rule name)
+	Digest   string    // of the ruleset the rule is of
+	Accepted time.Time // when a rule without facts is said to have observed what it says
 	Now      time.Time // the decision's time, and when facts are said to have been observed
 	Chain    events.Chain
 	Watch    Watcher // nil: nobody watches

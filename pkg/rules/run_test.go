@@ -199,6 +199,28 @@ func roundTrip(t testing.TB, from, to any) {
 	}
 }
 
+// TestObserved: a reading is as old as what it was made from. An event that is decided late is no news.
+func TestObserved(t *testing.T) {
+	const alert = "do: [{ alert: { key: k, phase: p, countdown: 3, at: [3], to: [ops], title: t, text: t } }]\n"
+	accepted := testNow.Add(-time.Hour)
+	for _, tt := range []struct {
+		name, body string
+		want       time.Time
+	}{
+		{"event", alert, accepted},
+		{"facts", "fetch: { build: { build_record: { job_id: j, build_no: 1 } } }\n" + alert, testNow},
+	} {
+		x, err := compileRule(t, tt.body).Begin(Input{Event: pushView(), EventID: "shop/1", Accepted: accepted, Now: testNow})
+		if err != nil {
+			t.Fatal(err)
+		}
+		provide(t, x, map[string]string{"build 0": `{"build_no": 1}`})
+		if got := decide(t, x).Items[0].Actions[0].Alert.ObservedAt; !got.Equal(tt.want) {
+			t.Errorf("%s: observed at %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestPackageExpiry(t *testing.T) {
 	rs := compileFiles(t, readFile(t, "package_expiry.yaml"))
 	if diff := cmp.Diff([]Schedule{{ID: Hash("schedule", "0 0 9 * * *", "Asia/Shanghai"), Pattern: "0 0 9 * * *", TimeZone: "Asia/Shanghai"}}, rs.Schedules()); diff != "" {
