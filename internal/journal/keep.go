@@ -121,17 +121,17 @@ func (j *Journal) readUnread() {
 func (j *Journal) publishSegment(ctx context.Context, s *segment) (sent int, ok bool) {
 	j.mu.Lock()
 	from, end := s.dirty, s.synced
-	s.dirty, s.reading = clean, true
-	j.mu.Unlock()
 	if from == clean || from >= end {
 		from = end
 	}
+	s.dirty, s.reading = clean, from
+	j.mu.Unlock()
 	r := &round{journal: j, segment: s, failed: clean}
 	err := r.read(ctx, from, end)
 	r.flight.Wait()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	s.reading = false
+	s.reading = clean
 	s.touched = j.opts.Now()
 	if err != nil {
 		s.unread = from

@@ -125,9 +125,7 @@ func (j *Journal) Stats() Stats {
 		Closed: j.link == refusing, Behind: j.link == behind, Failing: j.failing,
 	}
 	for _, seg := range j.segments {
-		if seg.dirty != clean {
-			s.Unpublished += seg.synced - seg.dirty
-		}
+		s.Unpublished += seg.unpublished()
 		s.Stuck = s.Stuck || seg.stuck || seg.unread != clean
 	}
 	return s

@@ -29,8 +29,8 @@ type segment struct {
 	dirty int64
 	// flying are the places of the records whose requests publish them.
 	flying map[int64]bool
-	// reading: it is being published from the file.
-	reading bool
+	// reading is the place from which it is being published from the file, or clean.
+	reading int64
 	// unread is the place from which the file could not be read, or clean.
 	unread int64
 	// stuck: it has an event that the broker will never take as it is.
@@ -49,15 +49,26 @@ func (s *segment) need(at int64) {
 	}
 }
 
+// unpublished is how many bytes of it the broker may not have, but for those in flight.
+func (s *segment) unpublished() int64 {
+	switch {
+	case s.reading != clean && (s.dirty == clean || s.reading < s.dirty):
+		return s.synced - s.reading
+	case s.dirty != clean:
+		return s.synced - s.dirty
+	}
+	return 0
+}
+
 // done tells whether the broker has all of it.
 func (s *segment) done() bool {
-	return s.dirty == clean && len(s.flying) == 0 && !s.reading && !s.stuck && s.unread == clean
+	return s.dirty == clean && len(s.flying) == 0 && s.reading == clean && !s.stuck && s.unread == clean
 }
 
 func newSegment(number uint64, now time.Time) *segment {
 	var salt [8]byte
 	_, _ = rand.Read(salt[:]) // never fails
-	s := &segment{number: number, salt: binary.LittleEndian.Uint64(salt[:]), begun: now, touched: now, dirty: clean, unread: clean, flying: make(map[int64]bool)}
+	s := &segment{number: number, salt: binary.LittleEndian.Uint64(salt[:]), begun: now, touched: now, dirty: clean, reading: clean, unread: clean, flying: make(map[int64]bool)}
 	s.name = fmt.Sprintf("%016x-%016x%s", s.number, s.salt, suffix)
 	return s
 }
@@ -97,7 +108,7 @@ func find(d disk, now time.Time) (all []found, strange []string, err error) {
 			strange = append(strange, name)
 			continue
 		}
-		f := found{segment: &segment{name: name, number: number, salt: salt, begun: now, touched: now, sealed: true, unread: clean, flying: make(map[int64]bool)}}
+		f := found{segment: &segment{name: name, number: number, salt: salt, begun: now, touched: now, sealed: true, reading: clean, unread: clean, flying: make(map[int64]bool)}}
 		f.look(d)
 		all = append(all, f)
 	}
