@@ -506,9 +506,9 @@ func TestUnreadableFileIsReadAgain(t *testing.T) {
 	var ahead atomic.Int64
 	w := newWorld(t, func(o *Options) { o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) } })
 	w.open()
+	w.disk.set(func(d *fault) { d.onRead = func(string) error { return syscall.EIO } })
 	w.broker.say(errAway)
 	w.put("shop/1")
-	w.disk.set(func(d *fault) { d.onRead = func(string) error { return syscall.EIO } })
 	w.broker.say(nil)
 	eventually(t, "the failure", func() error {
 		if len(w.log.with("journal damaged")) == 0 {
