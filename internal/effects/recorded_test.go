@@ -42,4 +42,15 @@ func TestReadResult(t *testing.T) {
 	if _, _, err := ReadResult(t.Context(), w.store, "broken"); err == nil {
 		t.Error("a broken record is read")
 	}
+	put("told", newActionRecord(&rules.Action{Kind: rules.KindNotify}, stateDone, start))
+	for key, want := range map[string]*End{
+		"none": nil, "started": nil, "told": {Done: true}, "failed": {Error: "a.md exists"}, note.Key: {Done: true, Result: got},
+	} {
+		if end, err := ReadEnd(t.Context(), w.store, key); err != nil || (end == nil) != (want == nil) || want != nil && *end != *want {
+			t.Errorf("%s ended as %+v, %v; want %+v", key, end, err, want)
+		}
+	}
+	if _, err := ReadEnd(t.Context(), w.store, "broken"); err == nil {
+		t.Error("a broken record is read")
+	}
 }
