@@ -6,5 +6,6 @@
 // same that a worker runs; internal/app tests that both agree. It has no client, no network and no clock: what is asked for is
 // answered by the test, and time passes by being set. It reads the files that a test names and writes none.
 //
-// Start with Find and Read, then Suite.Run. Play is one rule on one event.
+// Start with Find and Read, then Suite.Run. Play is one rule on one event, ExplainRule says why it ends as it does, and Past plays rules
+// with what workers recorded of an event.
 package trial

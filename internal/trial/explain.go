@@ -24,6 +24,8 @@ type Explained struct {
 	Item        string             `json:"item,omitempty"`         // the key of the item that FirstFailed is of
 	Needs       []string           `json:"needs,omitempty"`        // facts that are not given, of NeedsFacts
 	Decision    *rules.Decision    `json:"decision,omitempty"`
+	// Recorded is what workers made of the rule, of a stored event; nil when they made nothing of it, or nothing is recorded any more.
+	Recorded *PastRun `json:"recorded,omitempty"`
 
 	rightType bool // on takes the type of the event
 }

@@ -40,6 +40,7 @@ type Reply struct {
 	Value    json.RawMessage
 	NotReady bool
 	Missing  bool
+	Why      string // of Missing; "": nothing is given
 	Err      error
 }
 
@@ -213,9 +214,14 @@ func (r *player) fail(err error) {
 }
 
 // missingError says that a fact is not given.
-type missingError struct{ fact string }
+type missingError struct{ fact, why string }
 
-func (e *missingError) Error() string { return "nothing is given for fact " + e.fact }
+func (e *missingError) Error() string {
+	if e.why != "" {
+		return "fact " + e.fact + " " + e.why
+	}
+	return "nothing is given for fact " + e.fact
+}
 
 // FetchError is a fact that cannot be fetched, as a test says.
 type FetchError struct{ Message string }
@@ -309,7 +315,7 @@ func (s *pass) provide(calls []rules.Call) ([]rules.Wait, error) {
 		replies[i] = s.Facts.Ask(c, s.asks[c.Fact])
 		switch reply := &replies[i]; {
 		case reply.Missing:
-			return nil, &missingError{c.Fact}
+			return nil, &missingError{c.Fact, reply.Why}
 		case reply.Err != nil:
 			return nil, fmt.Errorf("fetch fact %s: %w", c.Fact, reply.Err)
 		}
