@@ -31,6 +31,9 @@ func scriptCommands(t *testing.T) map[string]func(ts *testscript.TestScript, neg
 		"push":              pushToShop,
 		"bury":              bury,
 		"millrace-receiver": startReceiver,
+		"millrace-worker":   runWorker,
+		"event":             storeEvent,
+		"decided":           awaitDecisions,
 		// secretless sees to it that what a command wrote has none of the secrets of files in it.
 		"secretless": func(ts *testscript.TestScript, _ bool, args []string) {
 			for _, name := range args[1:] {

@@ -21,33 +21,40 @@ import (
 func explainCommand() *cobra.Command {
 	var opts explainOptions
 	cmd := &cobra.Command{
-		Use:   "explain PATH… --event FILE",
+		Use:   "explain [PATH…] --event FILE|ID",
 		Short: "Say what each rule makes of an event, and why",
-		Long: `Reads rules as check does, and an event: a file with the body of a delivery, as a forge posts it ("-" reads standard input).
-For every rule it shows the conditions, with what was wanted and what was seen, and which of them failed first. Nothing is fetched and
-nothing is carried out.
+		Long: `Reads rules as check does, and an event: a file with the body of a delivery, as a forge posts it ("-" reads standard input), or the
+id of one that was accepted, as shop/8f6c1b52. For every rule it shows the conditions, with what was wanted and what was seen, and which of
+them failed first. Nothing is fetched and nothing is carried out.
 
 When no rule fits it names the nearest miss: of the rules that take the type of the event the one with the most conditions that hold. Of
 more than 20 rules it shows those that fit and the 5 nearest in full, of each other one the condition that failed first.
 
 A rule with facts goes on to its decision when --facts gives them: a file with one JSON object, fact name → value, with the fields
-that docs/reference/facts.md lists. For a fact with for_each the value is the list of all results.`,
-		Example: "  millrace rules explain rules/ --event push.json\n  millrace rules explain rules/ --event push.json --rule record-failed-build --facts facts.json",
-		Args:    needArgs("the rule files or folders"),
+that docs/reference/facts.md lists. For a fact with for_each the value is the list of all results.
+
+An event by its id is read from the NATS of --config, and so is what workers recorded of it: the facts of then are used, and beside what a
+rule makes of them stands what was decided and what became of the actions. Without PATH the rules are those of then: the ruleset that the
+event was matched with, or, when nothing is recorded, the one that was live. With PATH other rules are tried on the event; a fact of
+theirs has a value when a rule of then asked for the same.`,
+		Example: "  millrace rules explain rules/ --event push.json\n" +
+			"  millrace rules explain rules/ --event push.json --rule record-failed-build --facts facts.json\n" +
+			"  millrace rules explain --config millrace.yaml --event shop/8f6c1b52\n  millrace rules explain --config millrace.yaml --event shop/8f6c1b52 rules/",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if opts.event == "" {
-				return usageError{errors.New("rules explain needs --event FILE, the body of a delivery")}
+				return usageError{errors.New("rules explain needs --event: a file with the body of a delivery, or the id of an event")}
 			}
 			return opts.run(cmd, args)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&opts.event, "event", "", "file with the body of a delivery; - is standard input")
+	flags.StringVar(&opts.event, "event", "", "file with the body of a delivery, - is standard input; or the id of a stored event")
 	flags.StringVar(&opts.kind, "kind", "", "the kind header of the delivery, for bodies that name no kind")
 	flags.StringVar(&opts.source, "source", "file", "name of the source it came from")
 	flags.StringVar(&opts.rule, "rule", "", "only this rule")
 	flags.StringVar(&opts.facts, "facts", "", "file with the facts, to go on to the decision")
-	flags.StringVar(&opts.config, "config", "", "configuration file whose targets and connections the rules may name")
+	flags.StringVar(&opts.config, "config", "",
+		"configuration file: its targets and connections are what rules may name, its NATS has the events; for these by default MILLRACE_CONFIG")
 	flags.BoolVar(&opts.all, "all", false, "show every rule in full, however many there are")
 	flags.BoolVar(&opts.json, "json", false, "write one JSON object a rule, and a last one with the summary")
 	return cmd
@@ -59,6 +66,15 @@ type explainOptions struct {
 }
 
 func (o explainOptions) run(cmd *cobra.Command, paths []string) error {
+	facts, err := o.readFacts()
+	switch {
+	case err != nil:
+		return err
+	case isEventID(o.event):
+		return o.runStored(cmd, paths, facts)
+	case len(paths) == 0:
+		return usageError{errors.New("rules explain needs the rule files or folders: PATH…; only of an event by its id it finds the rules of then")}
+	}
 	ruleset, err := compile(cmd, o.config, paths)
 	if err != nil {
 		return err
@@ -71,10 +87,6 @@ func (o explainOptions) run(cmd *cobra.Command, paths []string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.event, err)
 	}
-	facts, err := o.readFacts()
-	if err != nil {
-		return err
-	}
 	if err := o.checkNames(ruleset, facts); err != nil {
 		return err
 	}
@@ -84,7 +96,7 @@ func (o explainOptions) run(cmd *cobra.Command, paths []string) error {
 		in.Rule, in.Facts = rule, trial.GivenFacts(rule, facts)
 		all = append(all, trial.ExplainRule(in))
 	}
-	return o.write(cmd.OutOrStdout(), ruleset, all, trial.Summarize(in, all))
+	return o.write(cmd.OutOrStdout(), &account{ruleset: ruleset, rules: all, summary: trial.Summarize(in, all)})
 }
 
 // chosen are the rules to explain.
@@ -95,22 +107,24 @@ func (o explainOptions) chosen(ruleset *rules.Ruleset) []*rules.Rule {
 	return []*rules.Rule{ruleset.Rule(o.rule)}
 }
 
-func (o explainOptions) write(out io.Writer, ruleset *rules.Ruleset, all []*trial.Explained, summary trial.Summary) error {
+func (o explainOptions) write(out io.Writer, a *account) error {
 	if !o.json {
-		a := account{out: printable{out}, ruleset: ruleset, rules: all, summary: summary, all: o.all}
+		a.out, a.all = printable{out}, o.all
 		a.print()
 		return nil
 	}
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	for _, e := range all {
+	for _, e := range a.rules {
 		if err := enc.Encode(e); err != nil {
 			return err
 		}
 	}
-	return enc.Encode(struct {
+	last := struct {
 		Summary trial.Summary `json:"summary"`
-	}{summary})
+		Stored  *stored       `json:"stored,omitempty"`
+	}{a.summary, a.stored}
+	return enc.Encode(last)
 }
 
 // checkNames refuses a rule that is not there, and facts that no rule asks for.
@@ -124,7 +138,7 @@ func (o explainOptions) checkNames(ruleset *rules.Ruleset, facts map[string]json
 		}
 	}
 	if o.rule != "" && ruleset.Rule(o.rule) == nil {
-		return fmt.Errorf("there is no rule %q; there are: %s", o.rule, strings.Join(names, ", "))
+		return fmt.Errorf("there is no rule %q%s; there are: %s", o.rule, meant(o.rule, names), listed(names, func(name string) string { return name }))
 	}
 	for _, f := range slices.Sorted(maps.Keys(facts)) {
 		if !asked[f] {

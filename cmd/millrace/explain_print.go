@@ -22,7 +22,8 @@ type account struct {
 	ruleset *rules.Ruleset
 	rules   []*trial.Explained
 	summary trial.Summary
-	all     bool // each rule in full
+	all     bool    // each rule in full
+	stored  *stored // of an event by its id, else nil
 }
 
 func (a *account) print() {
@@ -63,7 +64,12 @@ func (a *account) printSummary() {
 	if s.Repository != "" {
 		fmt.Fprintf(a.out, " of %s", s.Repository)
 	}
-	fmt.Fprintf(a.out, ", event %s.\n", s.EventID)
+	fmt.Fprintf(a.out, ", event %s", s.EventID)
+	if a.stored != nil {
+		a.stored.print(a.out, a.ruleset.Digest())
+	} else {
+		fmt.Fprintln(a.out, ".")
+	}
 	switch {
 	case len(s.Fitting) > 0:
 		fmt.Fprintf(a.out, "Of %s %s: %s.\n", count(s.Rules, "rule"), fit(len(s.Fitting)), listed(s.Fitting, a.withVerdict))
@@ -113,10 +119,21 @@ func (a *account) rule(name string) *trial.Explained {
 func (a *account) printRule(e *trial.Explained) {
 	fmt.Fprintf(a.out, "\n%s (%s)\n", e.Rule, e.Position)
 	e.Match.Render(a.out)
+	a.printVerdict(e)
+	if e.Recorded != nil {
+		printRecorded(a.out, e.Recorded)
+	}
+}
+
+func (a *account) printVerdict(e *trial.Explained) {
 	switch e.Verdict {
 	case trial.NotCandidate:
 		fmt.Fprintf(a.out, "→ not a candidate: %s\n", e.Failing())
 	case trial.NeedsFacts:
+		if a.stored != nil {
+			fmt.Fprintf(a.out, "→ a candidate; %s. Give --facts to go on.\n", e.Reason)
+			return
+		}
 		fmt.Fprintf(a.out, "→ a candidate; a worker would now fetch %s. Give --facts to go on.\n", strings.Join(e.Needs, ", "))
 	case trial.Off:
 		fmt.Fprintln(a.out, "→ off: a worker passes it over")
@@ -129,11 +146,19 @@ func (a *account) printRule(e *trial.Explained) {
 			fmt.Fprintf(a.out, "→ %s: %s\n", e.Verdict, e.Reason)
 			return
 		}
-		a.printDecision(a.ruleset.Rule(e.Rule), e.Decision)
+		a.printDecision(e)
 	}
 }
 
-func (a *account) printDecision(rule *rules.Rule, d *rules.Decision) {
+func (a *account) printDecision(e *trial.Explained) {
+	rule, d := a.ruleset.Rule(e.Rule), e.Decision
+	would := "would "
+	switch {
+	case rule.Mode() == rules.ModeShadow:
+		would = "in shadow, would "
+	case a.past(e):
+		would = ""
+	}
 	for i := range d.Items {
 		item := &d.Items[i]
 		if item.Key != "" {
@@ -141,7 +166,7 @@ func (a *account) printDecision(rule *rules.Rule, d *rules.Decision) {
 		}
 		item.Explanation.Render(a.out)
 		for j := range item.Actions {
-			printAction(a.out, rule, &item.Actions[j])
+			printAction(a.out, would, &item.Actions[j])
 		}
 		if item.Throttle != "" {
 			fmt.Fprintf(a.out, "  at most once in %s under the key %q\n", rule.Throttle(), item.Throttle)
@@ -160,12 +185,13 @@ func (a *account) printDecision(rule *rules.Rule, d *rules.Decision) {
 	fmt.Fprintln(a.out)
 }
 
-func printAction(out io.Writer, rule *rules.Rule, a *rules.Action) {
-	would := "would"
-	if rule.Mode() == rules.ModeShadow {
-		would = "in shadow, would"
-	}
-	fmt.Fprintf(out, "  %s %s (%s)", would, a.Kind, a.ID)
+// past tells whether what is shown is what was done, and not what would be.
+func (a *account) past(e *trial.Explained) bool {
+	return e.Recorded != nil && e.Recorded.Outcome == rules.OutcomeActed && e.Recorded.Digest == a.ruleset.Digest()
+}
+
+func printAction(out io.Writer, would string, a *rules.Action) {
+	fmt.Fprintf(out, "  %s%s (%s)", would, a.Kind, a.ID)
 	switch {
 	case a.Deferred != nil:
 		fmt.Fprintf(out, ", when %s is done\n", strings.Join(a.Waits, " and "))

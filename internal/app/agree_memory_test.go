@@ -110,6 +110,13 @@ func (r *remembering) compare(ev *events.Event, seen map[string]int) {
 		if d := cmp.Diff(recorded, decided); d != "" {
 			r.Errorf("%s, %s (-worker +trial):\n%s", ev.ID, rule.Name(), d)
 		}
+		in := trial.Input{
+			Ruleset: r.live.Current(), Rule: rule, Event: ev, View: view, OwnCommit: func(id string) events.Chain { return r.own[id] },
+		}
+		e := trial.NewPast(in, map[string]*rules.Decision{rule.Name(): &recorded}).Explain(in, nil)
+		if d := cmp.Diff(&recorded, asRecorded(r.T, e.Decision)); d != "" || e.Verdict != recorded.Outcome {
+			r.Errorf("%s, %s is explained as %s (-worker +explained):\n%s", ev.ID, rule.Name(), e.Verdict, d)
+		}
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,9 +30,14 @@ func TestWorkerAndTrialAgree(t *testing.T) {
 	seen := map[string]int{}
 	corpus := agreeEvents(t)
 	for name, live := range agreeRulesets(t) {
+		again, problems := rules.Compile(live.Current().Files(), engine.Catalogue(nil, nil))
+		if problems.HasErrors() {
+			t.Fatal(problems)
+		}
 		for i, event := range corpus {
 			for seed := range uint64(8) {
 				a := newAgreement(t, live, event, fmt.Sprintf("%s, event %d, seed %d", name, i, seed), seed)
+				a.again = again
 				a.compare(seen)
 			}
 			if t.Failed() {
@@ -43,7 +47,7 @@ func TestWorkerAndTrialAgree(t *testing.T) {
 	}
 	for _, outcome := range []string{
 		rules.OutcomeActed, rules.OutcomeNoMatch, rules.OutcomeSkipped, rules.OutcomeShadow, rules.OutcomeOwnCommit, trial.NotCandidate, trial.Failed,
-		"evaluation", "timeout", "refused", "waited", "own event",
+		"evaluation", "timeout", "refused", "waited", "own event", "explained", "explained without record",
 	} {
 		if seen[outcome] == 0 {
 			t.Errorf("nothing ended as %s, so nothing is known of it: %v", outcome, seen)
@@ -106,6 +110,7 @@ type agreement struct {
 	t     *testing.T
 	what  string
 	live  *engine.Live
+	again *rules.Ruleset // the same rules, as somebody has them at hand: facts are found by what they ask for
 	event *events.Event
 	view  *events.View
 	seed  uint64
@@ -166,6 +171,7 @@ func (a *agreement) compare(seen map[string]int) {
 	if len(orders) != len(a.store.runs) {
 		a.t.Fatalf("%s: %d runs, of which %d are known", a.what, len(a.store.runs), len(orders))
 	}
+	decisions := map[string]*rules.Decision{}
 	for _, rule := range a.live.Current().Rules() {
 		a.now = a.event.Time.Add(time.Second)
 		in := trial.Input{
@@ -191,7 +197,9 @@ func (a *agreement) compare(seen map[string]int) {
 			seen["waited"]++
 		}
 		a.same(rule, played, decision, err)
+		decisions[rule.Name()] = decision
 	}
+	a.explain(orders, decisions, seen)
 }
 
 // run hands a run to the engine, and again each time it is to wait.
@@ -239,14 +247,20 @@ func (a *agreement) same(rule *rules.Rule, played *trial.Played, recorded *rules
 		a.t.Errorf("%s, rule %s: a worker decides %s, a trial says %s: %s", a.what, rule.Name(), recorded.Outcome, played.Outcome, played.Reason)
 		return
 	}
-	var decided rules.Decision
-	if err := json.Unmarshal(asJSON(a.t, played.Decision), &decided); err != nil {
-		a.t.Fatal(err)
-	}
 	withoutFences(recorded)
-	if d := cmp.Diff(recorded, &decided); d != "" {
+	if d := cmp.Diff(recorded, asRecorded(a.t, played.Decision)); d != "" {
 		a.t.Errorf("%s, rule %s (-worker +trial):\n%s", a.what, rule.Name(), d)
 	}
+}
+
+// asRecorded is a decision as it comes back from its record, nil for none.
+func asRecorded(t *testing.T, d *rules.Decision) *rules.Decision {
+	t.Helper()
+	var out *rules.Decision
+	if err := json.Unmarshal(asJSON(t, d), &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // withoutFences forgets what a worker asks CodeArts for beside facts.
@@ -372,61 +386,4 @@ func (f *agreeFacts) Fetch(_ context.Context, call rules.Call, _ time.Time) (jso
 
 func (f *agreeFacts) LastCommit(context.Context, string, string, string, string) (id string, found bool, err error) {
 	return agreeFence, true, nil
-}
-
-// agreeStore is the stores of an engine, in memory.
-type agreeStore struct {
-	records map[string][]byte
-	runs    []engine.Message
-}
-
-// takenError says that there is a record already.
-type takenError struct{}
-
-func (takenError) Error() string { return "exists" }
-func (takenError) Exists() bool  { return true }
-
-func (s *agreeStore) Create(_ context.Context, subject string, data []byte) (uint64, error) {
-	if s.records[subject] != nil {
-		return 0, takenError{}
-	}
-	s.records[subject] = data
-	return 1, nil
-}
-
-func (s *agreeStore) Update(_ context.Context, subject string, data []byte, _ uint64) (uint64, error) {
-	s.records[subject] = data
-	return 1, nil
-}
-
-func (s *agreeStore) Get(_ context.Context, subject string) ([]byte, uint64, error) {
-	if data := s.records[subject]; data != nil {
-		return data, 1, nil
-	}
-	return nil, 0, nil
-}
-
-func (s *agreeStore) Put(_ context.Context, subject string, header map[string]string, data []byte) error {
-	if subject == "work.run" {
-		s.runs = append(s.runs, engine.Message{Header: header, Data: data})
-	}
-	return nil
-}
-
-func (s *agreeStore) PublishEvent(context.Context, *events.Event) (bool, error) { return false, nil }
-
-func (s *agreeStore) PutRuleset(context.Context, string, []byte) error             { return nil }
-func (s *agreeStore) Ruleset(context.Context, string) ([]byte, error)              { return nil, nil }
-func (s *agreeStore) EnsureSchedule(context.Context, string, string, string) error { return nil }
-
-// byRule are the runs that were put, by the names of their rules.
-func (s *agreeStore) byRule(names []string, eventID string) map[string]engine.Message {
-	out := map[string]engine.Message{}
-	for _, m := range s.runs {
-		i := slices.IndexFunc(names, func(name string) bool { return rules.RunID(eventID, name) == m.Header["Millrace-Run"] })
-		if i >= 0 {
-			out[names[i]] = m
-		}
-	}
-	return out
 }

@@ -23,6 +23,8 @@ type Archive struct {
 	stores    replayStores
 	catalogue *rules.Catalogue
 	now       func() time.Time
+	// chainDepth is up to where rules see our own commits, as a worker with this configuration has it.
+	chainDepth int
 }
 
 // replayStores are what a replay changes. [stream.Conn] is all of them.
@@ -47,7 +49,7 @@ func openArchive(ctx context.Context, cfg *config.Config) (*Archive, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; millrace doctor looks into it", err)
 	}
-	return &Archive{conn: conn, stores: conn, catalogue: Catalogue(cfg), now: time.Now}, nil
+	return &Archive{conn: conn, stores: conn, catalogue: Catalogue(cfg), now: time.Now, chainDepth: engineLimits(cfg).ChainDepth}, nil
 }
 
 // Close ends the connection.
