@@ -23,7 +23,7 @@ func deadLettersCommand() *cobra.Command {
 		Short: "See what did not succeed, and have it tried again",
 		Long: `Looks at the dead letters: messages that will not succeed by themselves, kept for 90 days with the reason. list and show say what they are
 about and what the records say of it now; replay has workers try again, without repeating what is done; drop gives them up.`,
-		Args: noArgs,
+		Args: noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(deadListCommand(), deadShowCommand(), deadReplayCommand(), deadDropCommand())
