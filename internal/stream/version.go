@@ -47,10 +47,14 @@ func (c *Conn) reconnected(nc *nats.Conn) {
 	}
 }
 
-// fit is nil unless the server is one to be refused.
+// fit is nil unless the server is one to be refused. Until [Conn.reconnected] is called, which takes a moment, the server that was just
+// found is judged here.
 func (c *Conn) fit() error {
 	if wrong := c.unfit.Load(); wrong != nil {
 		return fmt.Errorf("the broker is refused: %w", *wrong)
+	}
+	if version := or(c.cfg.serverVersion, c.nc.ConnectedServerVersion()); version != "" && !newEnough(version) {
+		return fmt.Errorf("the broker is refused: %w", c.judge(c.nc))
 	}
 	return nil
 }

@@ -151,3 +151,17 @@ func TestOlderServerAfterwards(t *testing.T) {
 		got[<-handled] = true
 	}
 }
+
+// TestOlderServerAtOnce: nothing goes to an older server either before the client library tells of it.
+func TestOlderServerAtOnce(t *testing.T) {
+	c, _ := open(t, streamtest.Server(t))
+	c.cfg.serverVersion = "2.13.9"
+	_, published := c.PublishEvent(t.Context(), event("1"))
+	for name, err := range map[string]error{
+		"publish": published, "schedule": c.EnsureSchedule(t.Context(), "s", "@every 1h", ""), "reachable": c.Reachable(t.Context()),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "it is nats-server 2.13.9") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
