@@ -248,7 +248,7 @@ func (f *deadFlags) replay(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if f.dryRun || len(chosen) == 0 {
-		return f.summary(cmd, "%s; nothing was done.", t)
+		return t.sum("%s; nothing was done.", t)
 	}
 	if (len(ids) != 1 || t.repeated > 0) && !f.yes {
 		if err := confirm(cmd, fmt.Sprintf("%s. Replay?", t)); err != nil {
@@ -275,63 +275,5 @@ func (f *deadFlags) replayAll(cmd *cobra.Command, archive *app.Archive, ids []ui
 			return err
 		}
 	}
-	if err := f.summary(cmd, "%s replayed, %d refused.", count(t.replayed, t.what), t.refused); err != nil {
-		return err
-	}
-	if t.refused > 0 {
-		return errSilent
-	}
-	return nil
-}
-
-// tally counts what replays do.
-type tally struct {
-	cmd                                      *cobra.Command
-	json                                     bool
-	what                                     string // dead letter, event
-	replayed, refused, again, kept, repeated int
-}
-
-func (t *tally) count(plan *app.Replay) {
-	if plan.Refused != "" {
-		t.refused++
-		return
-	}
-	t.replayed++
-	t.again += plan.Count(app.WillBegin, app.WillRetry, app.WillGoOn, app.WillRekindle)
-	t.kept += plan.Count(app.WillKeep)
-	t.repeated += plan.Count(app.WillRepeat)
-}
-
-// String counts what would be.
-func (t *tally) String() string {
-	text := count(t.replayed, t.what) + " would be replayed"
-	for _, part := range []struct {
-		n    int
-		what string
-	}{{t.again, "actions are carried out"}, {t.kept, "are done and not repeated"}, {t.repeated, "are REPEATED by force"}} {
-		if part.n > 0 {
-			text += fmt.Sprintf(", %d %s", part.n, part.what)
-		}
-	}
-	if t.refused > 0 {
-		text += fmt.Sprintf(", and %d refused", t.refused)
-	}
-	return text
-}
-
-// tell says what a replay of one does, as JSON or in words.
-func (t *tally) tell(name string, plan *app.Replay, did string, asJSON any) error {
-	if t.json {
-		return printLine(t.cmd.OutOrStdout(), asJSON)
-	}
-	var b strings.Builder
-	if plan.Refused != "" {
-		fmt.Fprintf(&b, "%s: refused: %s\n", name, rules.MaskSecrets(plan.Refused))
-	} else {
-		fmt.Fprintf(&b, "%s: %s: %s\n", name, did, rules.MaskSecrets(strings.Join(plan.Will, "; ")))
-		printEffects(&b, plan)
-	}
-	_, err := io.WriteString(printable{t.cmd.OutOrStdout()}, b.String())
-	return err
+	return t.end()
 }

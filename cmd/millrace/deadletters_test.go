@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -25,7 +26,8 @@ func (refusal) Class() string   { return "refused" }
 
 // bury makes dead letters in the broker of a script, in this order: the messages to team and to ops about the merge request shop/mr-1 of
 // shop/orders, a commit about it, the run of a rule on shop/mr-2 of shop/pay, and the event shop/mr-3 of shop/pay. What the first four are
-// about was accepted just now, or with the argument "old" four weeks ago.
+// about was accepted just now, and the event shop/mr-1 is stored with its records; with the argument "old" it was accepted four weeks ago, and no
+// record is left.
 func bury(ts *testscript.TestScript, _ bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
@@ -70,6 +72,37 @@ func bury(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		stop()
 		ts.Check(<-ended)
+	}
+	if len(args) == 0 {
+		decided(ctx, ts, conn, accepted)
+	}
+}
+
+// decided stores the event shop/mr-1 and the records of the rule that took it.
+func decided(ctx context.Context, ts *testscript.TestScript, conn *stream.Conn, accepted time.Time) {
+	_, err := conn.PublishEvent(ctx, &events.Event{
+		ID: "shop/mr-1", Source: "shop", Type: "merge_request.open", Time: accepted, Repository: "shop/orders",
+		Body: []byte(`{"object_kind":"merge_request","note":"token: abcdef0123456789 \u001b[2J"}` + strings.Repeat(" ", bodyShown)),
+	})
+	ts.Check(err)
+	d := rules.Decision{V: rules.FormatVersion, EventID: "shop/mr-1", RunID: rules.RunID("shop/mr-1", "announce"), Rule: "announce", Outcome: rules.OutcomeActed}
+	item := rules.Item{Fired: true}
+	seen := map[string]bool{}
+	for _, m := range buriedMessages(accepted) {
+		a := new(rules.Action)
+		if m.event == nil && json.Unmarshal(m.data, a) == nil && !seen[a.Key] {
+			item.Actions, seen[a.Key] = append(item.Actions, *a), true
+		}
+	}
+	d.Items = []rules.Item{item}
+	for subject, record := range map[string]any{
+		"match." + rules.Hash("shop/mr-1"): map[string]any{"v": 1, "event_id": "shop/mr-1", "digest": "0123456789abcdef", "candidates": []string{"announce"}, "at": accepted},
+		"run." + d.RunID:                   d,
+	} {
+		data, err := json.Marshal(record)
+		ts.Check(err)
+		_, err = conn.Create(ctx, subject, data)
+		ts.Check(err)
 	}
 }
 

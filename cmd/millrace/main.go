@@ -36,7 +36,7 @@ func rootCommand() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(demoCommand(), rulesCommand(), codeArtsCommand(), healthCommand(), webhooksCommand(), hooksCommand(), doctorCommand(), deadLettersCommand())
+	root.AddCommand(demoCommand(), rulesCommand(), codeArtsCommand(), healthCommand(), webhooksCommand(), hooksCommand(), doctorCommand(), deadLettersCommand(), eventsCommand())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 	})

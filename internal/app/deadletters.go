@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"path"
 	"strings"
 	"time"
 
@@ -126,37 +125,16 @@ type DeadFilter struct {
 
 // Check tells which of the patterns cannot be read.
 func (f *DeadFilter) Check() error {
-	for _, p := range f.patterns(&DeadLetter{}) {
-		if _, err := path.Match(p.pattern, ""); err != nil {
-			return fmt.Errorf("%q cannot be read: * stands for anything but a slash, and what is in [ ] is a choice of characters", p.pattern)
-		}
-	}
-	return nil
-}
-
-// wanted is what one text of a dead letter has to fit.
-type wanted struct{ pattern, value string }
-
-func (f *DeadFilter) patterns(l *DeadLetter) []wanted {
-	return []wanted{
-		{f.Class, l.Class},
-		{f.Kind, l.Kind},
-		{f.Source, l.Source},
-		{f.Type, l.Type},
-		{f.Repository, l.Repository},
-		{f.Rule, l.Rule},
-		{f.Target, l.Target},
-	}
+	return checkPatterns(f.Class, f.Kind, f.Source, f.Type, f.Repository, f.Rule, f.Target)
 }
 
 // chooses tells whether a dead letter fits.
 func (f *DeadFilter) chooses(l *DeadLetter) bool {
-	for _, w := range f.patterns(l) {
-		if fits, err := path.Match(w.pattern, w.value); w.pattern != "" && (err != nil || !fits) {
-			return false
-		}
-	}
-	if f.Event != "" && f.Event != l.EventID || !f.Since.IsZero() && l.LastFailure.Before(f.Since) {
+	switch {
+	case !fits(f.Class, l.Class), !fits(f.Kind, l.Kind), !fits(f.Source, l.Source), !fits(f.Type, l.Type),
+		!fits(f.Repository, l.Repository), !fits(f.Rule, l.Rule), !fits(f.Target, l.Target):
+		return false
+	case f.Event != "" && f.Event != l.EventID, !f.Since.IsZero() && l.LastFailure.Before(f.Since):
 		return false
 	}
 	return f.Until.IsZero() || l.LastFailure.Before(f.Until)

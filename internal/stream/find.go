@@ -56,16 +56,26 @@ func (c *Conn) FindEvent(ctx context.Context, id string, from time.Time) (*Store
 	case seq == 0:
 		return nil, nil
 	}
+	return c.EventAt(ctx, seq) // it may have been purged since
+}
+
+// EventAt reads the event at a place in EVENTS, from 1 on. nil and no error: there is none, or not any more.
+func (c *Conn) EventAt(ctx context.Context, seq uint64) (*StoredEvent, error) {
+	op := fmt.Sprintf("read event %d", seq)
+	s, err := c.stream(ctx, Events)
+	if err != nil {
+		return nil, refuse(op, err)
+	}
 	m, err := s.GetMsg(ctx, seq)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil, nil // purged since
+		return nil, nil
 	}
 	if err != nil {
 		return nil, refuse(op, err)
 	}
 	e, err := events.FromHeader(func(name string) string { return m.Header.Get(name) }, m.Data)
 	if err != nil {
-		return nil, final(op, ClassFailed, "what is stored as %d is no event: %v", seq, err)
+		return nil, final(op, ClassFailed, "what is stored there is no event: %v", err)
 	}
 	return &StoredEvent{Event: e, Sequence: seq, Stored: m.Time.UTC()}, nil
 }
