@@ -156,25 +156,27 @@ func (t *torture) inWeather(f fault) {
 	t.over(f.Kind, start)
 }
 
-// Lines where a worker is killed, or stopped for longer than the broker waits for it.
+// killLines are where a worker is killed: between two steps of the way.
 func killLines() [][]string {
 	return [][]string{
 		{`"message":"run recorded"`, `"rule":"turn"`},
 		{`"message":"match recorded"`},
 		{`"message":"alert recorded"`},
-		{`"message":"alert put"`},
-		{`"message":"action started"`},
 		{`"message":"commit sent"`},
 		{`"message":"run decided"`, `"rule":"turn"`},
+		{`"message":"alert put"`},
+		{`"message":"action started"`},
 		{`"message":"message sent"`},
 	}
 }
 
+// pauseLines are where a worker is stopped for longer than the broker waits for it, most of them between the two writes of an alert.
 func pauseLines() [][]string {
 	return [][]string{
 		{`"message":"alert recorded"`, `"rule":"short-ladder"`},
-		{`"message":"alert put"`, `"rule":"short-ladder"`},
 		{`"message":"commit sent"`},
+		{`"message":"alert put"`, `"rule":"short-ladder"`},
+		{`"message":"alert recorded"`},
 		{`"message":"action started"`},
 	}
 }
