@@ -158,7 +158,7 @@ func TestTraps(t *testing.T) {
 	var ts traps
 	w := &worker{}
 	ready, sprung := false, 0
-	trap := &trap{texts: [][]byte{[]byte("a"), []byte("b")}, spring: func(by *worker) bool {
+	trap := &trap{texts: [][]byte{[]byte("a"), []byte("b")}, spring: func(by *worker, _ []byte) bool {
 		if by == w && ready {
 			sprung++
 		}

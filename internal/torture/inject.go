@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -176,8 +177,9 @@ func pauseLines() [][]string {
 		{`"message":"alert recorded"`, `"rule":"short-ladder"`},
 		{`"message":"commit sent"`},
 		{`"message":"alert put"`, `"rule":"short-ladder"`},
-		{`"message":"alert recorded"`},
+		{`"message":"alert recorded"`, `"rule":"short-ladder"`},
 		{`"message":"action started"`},
+		{`"message":"alert put"`, `"rule":"short-ladder"`},
 	}
 }
 
@@ -191,7 +193,8 @@ func (t *torture) setTrap(ctx context.Context, f fault) {
 	var caught *worker
 	var start time.Time
 	sprung := make(chan struct{})
-	trap := &trap{spring: func(w *worker) bool {
+	next := "" // mark of the step after the one that the line is about
+	trap := &trap{spring: func(w *worker, line []byte) bool {
 		if !w.up.Load() || !w.busy.TryLock() {
 			return false
 		}
@@ -200,7 +203,7 @@ func (t *torture) setTrap(ctx context.Context, f fault) {
 			w.busy.Unlock()
 			return false
 		}
-		caught = w
+		caught, next = w, t.stepAfter(line)
 		close(sprung)
 		return true
 	}}
@@ -219,7 +222,7 @@ func (t *torture) setTrap(ctx context.Context, f fault) {
 	defer caught.busy.Unlock()
 	t.progress("%s: %s at %s", f.Kind, caught.name, texts)
 	if f.Kind == pauseAtLine {
-		hold(max(f.For, longPause))
+		t.holdBack(next)
 		caught.signal(syscall.SIGCONT)
 	} else if err := caught.awaitReady(context.Background()); err != nil {
 		t.fail(err)
@@ -227,8 +230,31 @@ func (t *torture) setTrap(ctx context.Context, f fault) {
 	t.over(f.Kind, start)
 }
 
-// longPause is longer than ack_wait of the configuration, and shorter than timeout and settle together.
-const longPause = 3500 * time.Millisecond
+// Pauses at a line: longer than ack_wait of the configuration, and shorter than timeout and settle together.
+const (
+	longPause    = 4 * time.Second
+	longestPause = 9 * time.Second
+)
+
+// holdBack waits until others have done what a stopped worker was at: of an alert, until they have taken the next step.
+func (t *torture) holdBack(next string) {
+	if next == "" {
+		hold(longPause)
+		return
+	}
+	_ = until(context.Background(), longestPause, func() bool { return t.hasHeard(next) }) // then they have not, and it goes on
+}
+
+// stepAfter is the mark of the step after the one that a line of the log is about, "" when it is about no alert.
+func (t *torture) stepAfter(line []byte) string {
+	var about struct {
+		Event string `json:"event_id"`
+	}
+	if json.Unmarshal(line, &about) != nil {
+		return ""
+	}
+	return nextStep(t.balancer.mark(about.Event))
+}
 
 // committed is told of a commit that a worker has made, before the worker knows; after is called when it may know. If a kill is due the
 // worker is killed before it is answered, or just after.

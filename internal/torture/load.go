@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -76,13 +78,25 @@ func push(seed uint64, i int, of purpose, repository int) parcel {
 
 // reading is one reading of an alert. Several of one step have its mark and ids of their own.
 func reading(l *ladder, step, copy int) parcel {
-	mark := fmt.Sprintf("%s/%d", l.name, step)
+	mark := stepMark(l.name, step)
 	sum := sha1.Sum(fmt.Appendf(nil, "%d/%s/%d", l.seed, mark, copy)) //nolint:gosec // as above
 	countdown, of := l.countdowns[step%len(l.countdowns)], rung
 	if countdown == risen {
 		of = rise
 	}
 	return newParcel(hex.EncodeToString(sum[:]), mark, of, l.branch, 0, map[string]any{"ladder": l.name, "countdown": countdown})
+}
+
+func stepMark(ladder string, step int) string { return fmt.Sprintf("%s/%d", ladder, step) }
+
+// nextStep is the mark of the step after that of a mark, "" when it is the mark of no step.
+func nextStep(mark string) string {
+	name, number, ok := strings.Cut(mark, "/")
+	step, err := strconv.Atoi(number)
+	if !ok || err != nil {
+		return ""
+	}
+	return stepMark(name, step+1)
 }
 
 // newParcel is a push as CodeArts Repo shapes it, with the mark in it.

@@ -95,6 +95,9 @@ func TestReading(t *testing.T) {
 		if a.ID == b.ID || a.Mark != b.Mark || next.Mark == a.Mark || a.For != rung {
 			t.Errorf("%s: %+v, %+v, %+v", l.name, a.event, b.event, next.event)
 		}
+		if got := nextStep(a.Mark); got != reading(l, 1, 0).Mark || nextStep("00ff") != "" || nextStep("a/b") != "" {
+			t.Errorf("%s: after %s comes %s", l.name, a.Mark, got)
+		}
 		// Whatever comes before: the last of a ladder is above every rung, so that the next one begins anew.
 		if last := l.countdowns[len(l.countdowns)-1]; last != risen || slices.Max(l.countdowns) != last {
 			t.Errorf("%s: countdowns %v", l.name, l.countdowns)
