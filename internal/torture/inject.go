@@ -178,8 +178,9 @@ func pauseLines() [][]string {
 		{`"message":"commit sent"`},
 		{`"message":"alert put"`, `"rule":"short-ladder"`},
 		{`"message":"alert recorded"`, `"rule":"short-ladder"`},
-		{`"message":"action started"`},
 		{`"message":"alert put"`, `"rule":"short-ladder"`},
+		{`"message":"action started"`},
+		{`"message":"alert recorded"`, `"rule":"short-ladder"`},
 	}
 }
 

@@ -148,10 +148,10 @@ type ladder struct {
 // ladders are the alerts of a run. In the short ones a memory that falls back by one step is wrong about the next.
 func ladders(seed uint64) []*ladder {
 	var all []*ladder
-	for i := range 10 {
+	for i := range 14 {
 		all = append(all, &ladder{fmt.Sprintf("short-%d", i), "ladder-short", seed, []int{1, risen}})
 	}
-	for i := range 6 {
+	for i := range 8 {
 		all = append(all, &ladder{fmt.Sprintf("long-%d", i), "ladder-long", seed, []int{5, 4, 3, 2, 1, risen}})
 	}
 	return all

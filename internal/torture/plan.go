@@ -59,17 +59,23 @@ const (
 	otherEvery   = 3 * time.Second
 	killEvery    = 5 * time.Second // at a line
 	pauseEvery   = 8 * time.Second // at a line
+	pauseOften   = 3 * time.Second
 	betweenEvery = 1800 * time.Millisecond
 )
 
-// plan draws the faults of a run from a seed, in the order of their time. Every kind is there at least once.
-func plan(seed uint64, length time.Duration) []fault {
+// plan draws the faults of a run from a seed, in the order of their time. Every kind is there at least once. Where the memory of alerts is
+// broken workers are stopped more often: what shows it, one that is overtaken, is rare otherwise.
+func plan(seed uint64, length time.Duration, broken string) []fault {
+	pauses := pauseEvery
+	if broken == "alert_cas" {
+		pauses = pauseOften
+	}
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	all := spread(rnd, brokerFaults(), length, brokerEvery, 1500*time.Millisecond, 4*time.Second)
 	all = append(all, spread(rnd, otherFaults(), length, otherEvery, 500*time.Millisecond, 3500*time.Millisecond)...)
 	all = append(all, spread(rnd, []string{killBetween}, length, betweenEvery, 50*time.Millisecond, 300*time.Millisecond)...)
 	all = append(all, atLines(rnd, killAtLine, length, killEvery)...)
-	all = append(all, atLines(rnd, pauseAtLine, length, pauseEvery)...)
+	all = append(all, atLines(rnd, pauseAtLine, length, pauses)...)
 	slices.SortStableFunc(all, func(a, b fault) int { return int(a.At - b.At) })
 	return all
 }

@@ -13,8 +13,8 @@ import (
 func TestPlan(t *testing.T) {
 	for _, length := range []time.Duration{10 * time.Second, time.Minute, 20 * time.Minute} {
 		for seed := range uint64(20) {
-			faults := plan(seed, length)
-			if diff := cmp.Diff(faults, plan(seed, length)); diff != "" {
+			faults := plan(seed, length, "")
+			if diff := cmp.Diff(faults, plan(seed, length, "")); diff != "" {
 				t.Fatalf("seed %d gives two plans:\n%s", seed, diff)
 			}
 			n := map[string]int{}
@@ -37,7 +37,7 @@ func TestPlan(t *testing.T) {
 			}
 		}
 	}
-	if cmp.Equal(plan(1, time.Minute), plan(2, time.Minute)) {
+	if cmp.Equal(plan(1, time.Minute, ""), plan(2, time.Minute, "")) {
 		t.Error("two seeds give one plan")
 	}
 }
@@ -46,7 +46,7 @@ func TestPlan(t *testing.T) {
 func TestPlanLeavesAQuorum(t *testing.T) {
 	for seed := range uint64(50) {
 		free := time.Duration(math.MinInt64)
-		for _, f := range plan(seed, time.Minute) {
+		for _, f := range plan(seed, time.Minute, "") {
 			if !slices.Contains(brokerFaults(), f.Kind) {
 				continue
 			}
