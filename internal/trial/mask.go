@@ -166,11 +166,41 @@ func (m *masker) of(text string, kind maskKind) string {
 	}
 }
 
+// parameter is the name of a parameter of a build task, which is a list: {name: name, value: API_KEY}, {name: defaultValue, value: …}.
+// "" when the list is none, or its name is of nothing private.
+func parameter(list *yaml.Node) string {
+	for _, e := range list.Content {
+		k, v := valueOfKey(e, "name"), valueOfKey(e, "value")
+		if k == nil || v == nil || k.Value != "name" {
+			continue
+		}
+		if _, private := namedPrivate(v.Value); private {
+			return v.Value
+		}
+	}
+	return ""
+}
+
+// valueOfKey is the value of a key of a mapping, nil when there is none.
+func valueOfKey(n *yaml.Node, key string) *yaml.Node {
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1]
+		}
+	}
+	return nil
+}
+
 // each visits the scalars of a value with the name of each: its key, or, of one that stands under value, the name beside it or above.
 func (m *masker) each(n *yaml.Node, name string, visit func(n *yaml.Node, name string)) {
 	switch n.Kind {
 	case yaml.SequenceNode:
+		called := parameter(n)
 		for _, e := range n.Content {
+			if k := valueOfKey(e, "name"); called != "" && k != nil && k.Value == "defaultValue" && valueOfKey(e, "value") != nil {
+				m.each(valueOfKey(e, "value"), called, visit)
+				continue
+			}
 			m.each(e, name, visit)
 		}
 	case yaml.MappingNode:

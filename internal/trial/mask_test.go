@@ -8,8 +8,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-	"go.yaml.in/yaml/v3"
-
 	"github.com/millrace/millrace/pkg/rules"
 )
 
@@ -45,6 +43,7 @@ func TestMask(t *testing.T) {
 		"robots":               {`"https://oapi.dingtalk.com/robot/send?access_token=0123456789ab"`, "", `"https://oapi.dingtalk.com/robot/send?access_token=masked-1"`},
 		"names":                {`{"password":"x","dbPassword":"y","token":"","secret":null,"tokens":3}`, "", `{"password":"masked-1","dbPassword":"masked-2","token":"","secret":null,"tokens":3}`},
 		"parameters":           {`[{"name":"API_KEY","value":"x"},{"name":"TARGET","value":"x"},{"credentials":{"value":"y"}}]`, "", `[{"name":"API_KEY","value":"masked-1"},{"name":"TARGET","value":"x"},{"credentials":{"value":"masked-2"}}]`},
+		"parameters of tasks":  {`[{"name":"name","value":"DB_PASSWORD"},{"name":"defaultValue","value":"x"},{"name":"sensitiveVar","value":"false"}]`, "", `[{"name":"name","value":"DB_PASSWORD"},{"name":"defaultValue","value":"masked-1"},{"name":"sensitiveVar","value":"false"}]`},
 		"the same elsewhere":   {`{"note":"it is hunter2hunter2!","password":"hunter2hunter2"}`, "", `{"note":"it is masked-1!","password":"masked-1"}`},
 		"in text":              {`"export DB_PASSWORD=hunter2x; Authorization: Bearer abcdefgh12345678"`, "", `"export DB_PASSWORD=masked-1; Authorization: Bearer masked-2"`},
 		"signed":               {`"t ` + jwt + ` t"`, "", `"t masked-1 t"`},
@@ -93,11 +92,11 @@ func FuzzMask(f *testing.F) {
 		if !utf8.ValidString(once) || !json.Valid([]byte(once)) {
 			t.Fatalf("not valid: %q", once)
 		}
-		list := valueUnder(n, "list").Content
+		list := valueOfKey(n, "list").Content
 		if list[0].Value != list[2].Value {
 			t.Errorf("%q became %q and %q", a, list[0].Value, list[2].Value)
 		}
-		for _, text := range []string{list[0].Value, list[1].Value, valueUnder(n, "password").Value} {
+		for _, text := range []string{list[0].Value, list[1].Value, valueOfKey(n, "password").Value} {
 			for _, email := range someEmail.FindAllString(text, -1) {
 				if !isMask(email) && !nobody.MatchString(email) {
 					t.Errorf("%q is left of %q and %q", email, a, b)
@@ -108,14 +107,4 @@ func FuzzMask(f *testing.F) {
 			t.Errorf("of %q and %q:\nonce  %s\ntwice %s", a, b, once, twice)
 		}
 	})
-}
-
-// valueUnder is the value of a key of a mapping.
-func valueUnder(n *yaml.Node, key string) *yaml.Node {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			return n.Content[i+1]
-		}
-	}
-	return &yaml.Node{}
 }
