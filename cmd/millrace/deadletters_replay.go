@@ -128,9 +128,9 @@ func printPlan(w io.Writer, plan *app.Replay) {
 // maxEffects is how many effects are listed, for people.
 const maxEffects = 50
 
-// printEffects lists the actions of a decision. One action alone is told by its sentence.
+// printEffects lists the actions of decisions.
 func printEffects(w io.Writer, plan *app.Replay) {
-	if len(plan.Effects) < 2 {
+	if plan.Told {
 		return
 	}
 	for i := range plan.Effects {

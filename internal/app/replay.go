@@ -54,6 +54,8 @@ type Replay struct {
 	// Will are sentences on what happens, without full stop.
 	Will    []string `json:"will,omitempty"`
 	Effects []Effect `json:"effects,omitempty"`
+	// Told tells that a sentence of Will says all about the one effect.
+	Told bool `json:"-"`
 }
 
 // Count is how many of the effects have one of these fates.

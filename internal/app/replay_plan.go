@@ -170,7 +170,7 @@ func (p *planner) one(ctx context.Context, l *DeadLetter) (*Replay, error) {
 			e.Will = WillRepeat // there is no telling: the record says that it was forced
 		}
 	}
-	r.Effects = []Effect{e}
+	r.Effects, r.Told = []Effect{e}, true
 	r.say("%s", p.fate(&e))
 	if e.Will == WillRetry || e.Will == WillGoOn {
 		err = p.followers(ctx, r, l.action)
