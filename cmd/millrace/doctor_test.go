@@ -34,6 +34,8 @@ func scriptCommands(t *testing.T) map[string]func(ts *testscript.TestScript, neg
 		"millrace-worker":   runWorker,
 		"event":             storeEvent,
 		"decided":           awaitDecisions,
+		"fleet-worker":      startFleetWorker,
+		"rulesets":          countRulesets,
 		// secretless sees to it that what a command wrote has none of the secrets of files in it.
 		"secretless": func(ts *testscript.TestScript, _ bool, args []string) {
 			for _, name := range args[1:] {

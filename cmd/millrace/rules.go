@@ -15,11 +15,11 @@ import (
 func rulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rules",
-		Short: "Check rules, and see what they make of an event",
+		Short: "Check rules, see what they make of an event, and push them to the workers",
 		Args:  noCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(checkCommand(), explainCommand(), testCommand(), recordCommand(), schemaCommand())
+	cmd.AddCommand(checkCommand(), explainCommand(), testCommand(), recordCommand(), schemaCommand(), pushCommand(), rollbackCommand(), rulesStatusCommand())
 	return cmd
 }
 

@@ -32,6 +32,7 @@ type watch struct {
 	conn      atomic.Pointer[stream.Conn]
 	ensured   atomic.Bool // the stores are there and safe
 	live      atomic.Pointer[engine.Live]
+	loader    atomic.Pointer[engine.Loader]
 	listening atomic.Pointer[string]
 
 	address string // of the admin listener, "" when there is none
@@ -120,6 +121,9 @@ func (w *watch) rulesLoaded() telemetry.Check {
 	return telemetry.Check{Name: "rules", Ready: func(context.Context) (string, error) {
 		if live := w.live.Load(); live != nil && live.Current() != nil {
 			return "digest " + live.Current().Digest(), nil
+		}
+		if loader := w.loader.Load(); loader != nil && loader.Trouble() != "" {
+			return "", errors.New(loader.Trouble())
 		}
 		return "", errors.New("no rules are loaded yet")
 	}}

@@ -108,7 +108,7 @@ func Doctor(ctx context.Context, path string, environ []string) *Diagnosis {
 	d.ok(codeConfig, "the configuration can be read, and its secrets are there")
 	d.unfinished(codeReceiver, cfg.CheckReceiver())
 	d.unfinished(codeWorker, cfg.CheckWorker())
-	files, ruleset := d.rules(cfg)
+	files, ruleset := d.rules(ctx, cfg)
 	d.broker(ctx, cfg, ruleset)
 	d.codeArts(ctx, cfg, files)
 	return d
@@ -140,7 +140,10 @@ func (d *Diagnosis) unfinished(code string, err error) {
 }
 
 // rules compiles the rules as a worker would. Both results are nil when they would be refused.
-func (d *Diagnosis) rules(cfg *config.Config) ([]rules.File, *rules.Ruleset) {
+func (d *Diagnosis) rules(ctx context.Context, cfg *config.Config) ([]rules.File, *rules.Ruleset) {
+	if cfg.Worker.RulesFrom == engine.FromPushed {
+		return d.pushedRules(ctx, cfg)
+	}
 	if len(cfg.Worker.Rules) == 0 {
 		d.skip(codeRules, "no rules are configured")
 		return nil, nil
@@ -166,6 +169,35 @@ func (d *Diagnosis) rules(cfg *config.Config) ([]rules.File, *rules.Ruleset) {
 		return nil, nil
 	}
 	d.ok(codeRules, "%s in %s, digest %.12s", counted(len(ruleset.Rules()), "rule"), counted(len(files), "file"), ruleset.Digest())
+	return files, ruleset
+}
+
+// pushedRules compiles what is pushed, as a worker would.
+func (d *Diagnosis) pushedRules(ctx context.Context, cfg *config.Config) ([]rules.File, *rules.Ruleset) {
+	ctx, cancel := context.WithTimeout(ctx, partTimeout)
+	defer cancel()
+	archive, err := openArchive(ctx, cfg)
+	if err != nil {
+		d.skip(codeRules, "what is pushed was not looked at: NATS cannot be used")
+		return nil, nil
+	}
+	defer archive.Close()
+	pushed, err := engine.ReadPushed(ctx, archive.conn)
+	switch {
+	case err != nil:
+		d.skip(codeRules, "what is pushed was not looked at: %v", err)
+		return nil, nil
+	case pushed.Generation == 0:
+		d.add(VerdictWarn, codeRules, "millrace rules push PATH…", "no ruleset has been pushed yet, so workers take no event")
+		return nil, nil
+	}
+	ruleset, err := archive.Ruleset(ctx, pushed.Digest)
+	if err != nil {
+		d.add(VerdictFail, codeRules, "millrace rules push PATH…, or millrace rules rollback", "a worker would not use what is pushed: %v", err)
+		return nil, nil
+	}
+	files := ruleset.Files()
+	d.ok(codeRules, "%s in %s, digest %.12s, pushed by %s", counted(len(ruleset.Rules()), "rule"), counted(len(files), "file"), pushed.Digest, pushed.By)
 	return files, ruleset
 }
 

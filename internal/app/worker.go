@@ -2,14 +2,10 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -42,10 +38,15 @@ func Worker(ctx context.Context, cfg *config.Config, logs io.Writer, ready func(
 	defer conn.Close()
 	live := engine.NewLive(Catalogue(cfg), conn)
 	watch.live.Store(live)
-	loader := engine.NewLoader(cfg.Worker.Rules, live, conn, log)
-	loader.Record(engine.NewTimeline(conn, conn, workerName(), log))
-	if err := loader.Load(ctx, time.Now()); err != nil {
-		return fmt.Errorf("load the rules:\n%w", err)
+	loader, stopReporting := newLoader(cfg, conn, live, log)
+	defer stopReporting()
+	watch.loader.Store(loader)
+	if err := loadRules(ctx, cfg, loader, log.With().Str("admin", watch.address).Logger()); err != nil {
+		return err
+	}
+	if live.Current() == nil { // it was stopped while it waited for rules
+		log.Info().Msg("worker stopped")
+		return nil
 	}
 	out, err := newOutside(cfg, watch.metrics, log)
 	if err != nil {
@@ -80,15 +81,6 @@ func Worker(ctx context.Context, cfg *config.Config, logs io.Writer, ready func(
 	err = group.Wait()
 	log.Info().Msg("worker stopped")
 	return err
-}
-
-// workerName is a name for this process that no other has: its host's and a text drawn by chance.
-func workerName() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return host + "/" + strings.ToLower(rand.Text()[:8])
 }
 
 // consumers are all handlers of a worker, each on its own durable consumer.

@@ -222,8 +222,8 @@ func (c *Config) CheckReceiver() error {
 
 // CheckWorker returns what a worker cannot start without, as Problems; nil when all is there.
 func (c *Config) CheckWorker() error {
-	if len(c.Worker.Rules) > 0 {
+	if len(c.Worker.Rules) > 0 || c.Worker.RulesFrom == "pushed" {
 		return nil
 	}
-	return Problems{{File: "worker.rules", Message: "no rules are configured, so no event would lead to anything", Hint: "name a file or folder of rules, here or as MILLRACE_WORKER_RULES"}}
+	return Problems{{File: "worker.rules", Message: "no rules are configured, so no event would lead to anything", Hint: "name a file or folder of rules, here or as MILLRACE_WORKER_RULES, or set worker.rules_from to pushed"}}
 }

@@ -63,9 +63,10 @@ type CodeArtsBuilds struct {
 
 // Worker is what matches, fetches and acts.
 type Worker struct {
-	Rules          []string      `key:"rules" check:"path" doc:"Files and folders of rules, relative to this file."`
+	Rules          []string      `key:"rules" check:"path" doc:"Files and folders of rules, relative to this file. Not looked at with rules_from: pushed."`
+	RulesFrom      string        `key:"rules_from" default:"files" oneof:"files|pushed" doc:"files = those of rules; pushed = what millrace rules push made the ruleset of the whole fleet."`
 	AdminListen    string        `key:"admin_listen" default:"127.0.0.1:9081" check:"admin" doc:"Address and port of /livez, /readyz and /metrics, as of the receiver, which may run on the same machine. off = none."`
-	ReloadEvery    time.Duration `key:"reload_every" default:"2s" min:"100ms" max:"1h" doc:"How often the rules are looked at for changes."`
+	ReloadEvery    time.Duration `key:"reload_every" default:"2s" min:"100ms" max:"1h" doc:"How often it is looked whether the rule files, or what is pushed, have changed."`
 	Concurrency    Concurrency   `key:"concurrency" doc:"How much one worker does at the same time."`
 	Retry          Retry         `key:"retry" doc:"What failed and may succeed later is tried again, with growing pauses."`
 	Settle         time.Duration `key:"settle" default:"60s" min:"0s" max:"1h" doc:"How long after a client's timeout a commit may still land, or a build be started."`

@@ -94,7 +94,7 @@ func TestDefaults(t *testing.T) {
 		},
 		Receiver: config.Receiver{Listen: "127.0.0.1:8080", MaxBody: 768 << 10, Durability: "broker", PublishTimeout: 5 * time.Second, CheckRate: 10, AdminListen: "127.0.0.1:9080"},
 		Worker: config.Worker{
-			AdminListen: "127.0.0.1:9081",
+			RulesFrom: "files", AdminListen: "127.0.0.1:9081",
 			ReloadEvery: 2 * time.Second,
 			Concurrency: config.Concurrency{Match: 4, Run: 16, Commit: 4, Build: 2, Alert: 2, Notify: 2},
 			Retry:       config.Retry{First: 5 * time.Second, Max: 10 * time.Minute, GiveUpAfter: 24 * time.Hour},
@@ -262,7 +262,11 @@ func TestChecksForACommand(t *testing.T) {
 		t.Errorf("receiver that only asks: %v", err)
 	}
 	cfg.Sources["a"] = config.Source{}
-	cfg.Worker.Rules = []string{"rules"}
+	cfg.Worker.RulesFrom = "pushed"
+	if err := cfg.CheckWorker(); err != nil {
+		t.Errorf("a worker of pushed rules: %v", err)
+	}
+	cfg.Worker.RulesFrom, cfg.Worker.Rules = "files", []string{"rules"}
 	if err := errors.Join(cfg.CheckReceiver(), cfg.CheckWorker()); err != nil {
 		t.Error(err)
 	}

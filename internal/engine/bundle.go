@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -17,6 +18,18 @@ type bundle struct {
 type bundleFile struct {
 	Name string `json:"name"`
 	Data []byte `json:"data"` // base64 in JSON: a file is kept byte by byte
+}
+
+// StoreRuleset stores a ruleset under its digest. One that is there is left as it is.
+func StoreRuleset(ctx context.Context, store Rulesets, rs *rules.Ruleset) error {
+	data, err := encodeBundle(rs)
+	if err != nil {
+		return err
+	}
+	if err := store.PutRuleset(ctx, rs.Digest(), data); err != nil {
+		return fmt.Errorf("store ruleset %s: %w", rs.Digest(), err)
+	}
+	return nil
 }
 
 func encodeBundle(rs *rules.Ruleset) ([]byte, error) {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 )
 
@@ -28,9 +27,8 @@ func changeRecord[T any](ctx context.Context, records Records, limit int, subjec
 		if !write {
 			return nil
 		}
-		data, err = json.Marshal(changed)
-		if err != nil {
-			return fmt.Errorf("encode record %s: %w", subject, err)
+		if data, err = encodeRecord(subject, changed); err != nil {
+			return err
 		}
 		if len(data) > limit {
 			return sizeError("record "+subject, len(data), limit)

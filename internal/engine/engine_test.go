@@ -57,7 +57,7 @@ func (f *fixture) limit(l Limits) {
 func (f *fixture) load(ruleFile string) *rules.Ruleset {
 	f.t.Helper()
 	l := NewLoader(nil, f.live, f.store, f.log.logger())
-	if err := l.use(f.t.Context(), []rules.File{{Name: "rules.yaml", Data: []byte(ruleFile)}}, start); err != nil {
+	if err := l.use(f.t.Context(), newFileSource(nil, f.live).offer([]rules.File{{Name: "rules.yaml", Data: []byte(ruleFile)}}), start); err != nil {
 		f.t.Fatal(err)
 	}
 	return f.live.Current()

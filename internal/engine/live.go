@@ -52,8 +52,7 @@ func (l *Live) Ruleset(ctx context.Context, digest string) (*rules.Ruleset, erro
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock() // one reads and compiles, others with the same need wait for it
-	if i := slices.IndexFunc(l.kept, func(rs *rules.Ruleset) bool { return rs.Digest() == digest }); i >= 0 {
-		rs := l.kept[i]
+	if rs := l.find(digest); rs != nil {
 		l.keep(rs)
 		return rs, nil
 	}
@@ -61,7 +60,10 @@ func (l *Live) Ruleset(ctx context.Context, digest string) (*rules.Ruleset, erro
 	if err != nil {
 		return nil, fmt.Errorf("read ruleset %s: %w", digest, err)
 	}
-	rs, err := l.compile(digest, data)
+	if data == nil {
+		return nil, &RulesetError{fmt.Errorf("ruleset %s: it is not stored, or not any more", digest)}
+	}
+	rs, _, err := l.compile(digest, data)
 	if err != nil {
 		return nil, err
 	}
@@ -69,25 +71,43 @@ func (l *Live) Ruleset(ctx context.Context, digest string) (*rules.Ruleset, erro
 	return rs, nil
 }
 
-func (l *Live) compile(digest string, data []byte) (*rules.Ruleset, error) {
-	if data == nil {
-		return nil, &RulesetError{fmt.Errorf("ruleset %s: it is not stored, or not any more", digest)}
+// compiled is the ruleset with that digest if it is the current one, or kept; nil if not.
+func (l *Live) compiled(digest string) *rules.Ruleset {
+	if rs := l.Current(); rs != nil && rs.Digest() == digest {
+		return rs
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.find(digest)
+}
+
+// find is the ruleset with that digest if it is kept, nil if not. The caller holds the lock.
+func (l *Live) find(digest string) *rules.Ruleset {
+	for _, rs := range l.kept {
+		if rs.Digest() == digest {
+			return rs
+		}
+	}
+	return nil
+}
+
+// compile compiles what is stored under a digest; the problems are warnings.
+func (l *Live) compile(digest string, data []byte) (*rules.Ruleset, rules.Problems, error) {
 	files, err := decodeBundle(data)
 	switch newer := (*newerError)(nil); {
 	case errors.As(err, &newer):
-		return nil, &RulesetError{fmt.Errorf("ruleset %s: %w", digest, err)}
+		return nil, nil, &RulesetError{fmt.Errorf("ruleset %s: %w", digest, err)}
 	case err != nil:
-		return nil, &FinalError{class: ClassRuleset, err: fmt.Errorf("ruleset %s: it cannot be read: %w", digest, err)}
+		return nil, nil, &FinalError{class: ClassRuleset, err: fmt.Errorf("ruleset %s: it cannot be read: %w", digest, err)}
 	}
 	rs, problems := rules.Compile(files, l.catalogue)
 	if problems.HasErrors() {
-		return nil, &RulesetError{fmt.Errorf("ruleset %s: this worker's program or configuration cannot run it: %w", digest, problems)}
+		return nil, nil, &RulesetError{fmt.Errorf("ruleset %s: this worker's program or configuration cannot run it: %w", digest, problems)}
 	}
 	if rs.Digest() != digest {
-		return nil, &FinalError{class: ClassRuleset, err: fmt.Errorf("ruleset %s: what is stored under it has the digest %s", digest, rs.Digest())}
+		return nil, nil, &FinalError{class: ClassRuleset, err: fmt.Errorf("ruleset %s: what is stored under it has the digest %s", digest, rs.Digest())}
 	}
-	return rs, nil
+	return rs, problems, nil
 }
 
 // keep moves rs to the front of what is kept. The caller holds the lock.

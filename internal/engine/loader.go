@@ -2,10 +2,10 @@ package engine
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"slices"
+	"path"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -13,81 +13,100 @@ import (
 	"github.com/millrace/millrace/pkg/rules"
 )
 
-// settled is how long ago a file must have been changed for its size and time to be trusted: a
-// file changed again at the same moment, to the same size, looks the same.
-const settled = 3 * time.Second
-
 // ensureEvery is how often the schedules of the rules in use are looked after, for a server of another version, or a person, may have
 // removed one; and how often a write to the timeline that failed is tried again.
 const ensureEvery = 10 * time.Second
 
-// Loader keeps the rules of a Live those of the rule files. A change is taken whole or not at
-// all; while the files are refused, or being written, the rules in use go on. It is used by one
-// goroutine at a time.
+// Loader keeps the rules of a Live those of their origin: of rule files, or of what is pushed. A change is taken whole or not at
+// all; while it is refused, or being written, the rules in use go on. It is used by one goroutine at a time, Trouble aside.
 type Loader struct {
-	paths     []string
+	origin    origin
 	live      *Live
 	schedules Schedules
 	timeline  *Timeline // nil: nobody asks
+	presence  *Presence // nil: nobody asks
 	log       zerolog.Logger
 
-	stats   []fileStat // of the last poll
-	trusted bool       // no file was fresh at that poll, and all was read
-	pending contents   // read once, waiting to be read a second time
-	handled contents   // loaded, or refused for good
-	failure string     // the last failure logged, so that each is logged once
-	ensured time.Time  // when the schedules were last looked after
+	refusal *Refusal                // what is refused for good, until there is something else
+	failure *Refusal                // what is tried again at each poll; each is logged once
+	trouble atomic.Pointer[Refusal] // which of the two is to be told
+	ensured time.Time               // when the schedules were last looked after
 }
 
-// contents is one reading of all files, by hash.
-type contents struct {
-	hash [sha256.Size]byte
-	set  bool
+// origin is where a loader's rules come from.
+type origin interface {
+	// next is what is to be taken into use, nil when there is nothing new. It is asked again when it fails.
+	next(ctx context.Context, now time.Time) (*offer, error)
+	// handled says that what was offered is in use, or refused for good. What is not handled is offered again.
+	handled(o *offer)
 }
+
+// offer is a ruleset to be taken into use.
+type offer struct {
+	read       contents // of files
+	digest     string   // of what was pushed; that of files is known when they compile
+	generation uint64   // of the push
+	// compile makes the ruleset and sees to it that it is stored. What no later try can mend is [rules.Problems] or a *refusedError.
+	compile func(ctx context.Context) (*rules.Ruleset, rules.Problems, error)
+}
+
+// refusedError says that what was pushed cannot be used by this program with its configuration.
+type refusedError struct{ err error }
+
+func (e *refusedError) Error() string { return e.err.Error() }
+func (e *refusedError) Unwrap() error { return e.err }
 
 // NewLoader makes a loader of the rule files of paths: files and folders.
 func NewLoader(paths []string, live *Live, schedules Schedules, log zerolog.Logger) *Loader {
-	return &Loader{paths: slices.Clone(paths), live: live, schedules: schedules, log: log}
+	return &Loader{origin: newFileSource(paths, live), live: live, schedules: schedules, log: log}
 }
 
-// Record makes the loader write down in t, from now on, since when which rules are in use. Call it before the first load.
+// NewPushedLoader makes a loader of the ruleset that was pushed last, as the record in records says.
+func NewPushedLoader(records RecordReader, live *Live, schedules Schedules, log zerolog.Logger) *Loader {
+	return &Loader{origin: &pushedSource{records: records, live: live}, live: live, schedules: schedules, log: log}
+}
+
+// Record makes the loader write down in t since when which rules are in use. Call it before the first load.
 func (l *Loader) Record(t *Timeline) { l.timeline = t }
 
-// Load loads the rules for the first time. now is the current time. What is wrong with the rules
-// comes back as [rules.Problems]; nothing is loaded then.
-func (l *Loader) Load(ctx context.Context, now time.Time) error {
-	files, err := l.readTwice()
-	if err != nil {
-		return err
+// Report makes the loader tell p which rules are in use and which are refused. Call it before the first load.
+func (l *Loader) Report(p *Presence) { l.presence = p }
+
+// Trouble is why the newest rules are not in use, "" when they are. It may be called by any goroutine.
+func (l *Loader) Trouble() string {
+	if t := l.trouble.Load(); t != nil {
+		return t.Reason
 	}
-	if err := l.use(ctx, files, now); err != nil {
-		return err
-	}
-	l.handled = contents{contentHash(files), true}
-	if l.stats, err = statFiles(l.paths); err != nil {
-		l.stats = nil // the next poll says what is the matter
-	}
-	l.trusted = false // what was read may be older than what was looked at
-	return nil
+	return ""
 }
 
-// readTwice reads until two readings bring the same.
-func (l *Loader) readTwice() ([]rules.File, error) {
-	before, err := ReadFiles(l.paths)
+// Load loads the rules for the first time, of files. now is the current time. What is wrong with the rules
+// comes back as [rules.Problems]; nothing is loaded then.
+func (l *Loader) Load(ctx context.Context, now time.Time) error {
+	files, ok := l.origin.(*fileSource)
+	if !ok {
+		return errors.New("load rules: what is pushed has to be awaited")
+	}
+	o, err := files.first()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for range 5 {
-		files, err := ReadFiles(l.paths)
-		if err != nil {
-			return nil, err
+	return l.use(ctx, o, now)
+}
+
+// Await polls every interval until rules are in use, or ctx is done.
+func (l *Loader) Await(ctx context.Context, interval time.Duration) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for now := time.Now(); ctx.Err() == nil; {
+		if l.Poll(ctx, now); l.live.Current() != nil {
+			return
 		}
-		if contentHash(files) == contentHash(before) {
-			return files, nil
+		select {
+		case <-ctx.Done():
+		case now = <-ticker.C:
 		}
-		before = files
 	}
-	return nil, errors.New("load rules: the files change while they are read")
 }
 
 // Watch polls every interval until ctx is done.
@@ -104,74 +123,51 @@ func (l *Loader) Watch(ctx context.Context, interval time.Duration) {
 	}
 }
 
-// Poll looks once whether the files have changed and loads what two polls in a row found the
+// Poll looks once whether there are other rules and loads them; of files what two polls in a row found the
 // same, so that a folder half written is not loaded. It logs `rules loaded` or `rules refused`,
 // a refusal once for each change. now is the current time.
 func (l *Loader) Poll(ctx context.Context, now time.Time) {
 	l.upkeep(ctx, now)
-	stats, err := statFiles(l.paths)
+	o, err := l.origin.next(ctx, now)
 	if err != nil {
-		l.fail(err)
+		l.fail(ctx, err, "", now)
 		return
 	}
-	if l.trusted && slices.Equal(stats, l.stats) {
-		return
-	}
-	files, err := readFiles(stats)
-	if err != nil {
-		l.fail(err)
-		return
-	}
-	l.stats = stats
-	read := contents{contentHash(files), true}
-	if read == l.handled {
-		l.pending, l.failure = contents{}, ""
-		l.trusted = old(stats, now)
-		return
-	}
-	l.trusted = false
-	if read != l.pending {
-		l.pending = read
+	if o == nil {
+		l.failure = nil
+		l.tell()
 		return
 	}
 	var problems rules.Problems
-	switch err := l.use(ctx, files, now); {
-	case errors.As(err, &problems):
-		l.refuse(problems)
+	var refused *refusedError
+	switch err := l.use(ctx, o, now); {
+	case errors.As(err, &problems), errors.As(err, &refused):
+		l.refuse(o, err, problems, now)
 	case err != nil:
-		l.fail(err) // and try again at the next poll
-		return
+		l.fail(ctx, err, o.digest, now) // and try again at the next poll
 	}
-	l.handled, l.pending = read, contents{}
 }
 
-// old tells whether no file was changed so lately that it may change again unnoticed.
-func old(stats []fileStat, now time.Time) bool {
-	return !slices.ContainsFunc(stats, func(s fileStat) bool { return now.Sub(s.modified) < settled })
-}
-
-// use compiles the files, stores the ruleset, starts its schedules, and then makes it the
-// current one.
-func (l *Loader) use(ctx context.Context, files []rules.File, now time.Time) error {
-	rs, problems := rules.Compile(files, l.live.catalogue)
-	if problems.HasErrors() {
-		return problems
-	}
-	data, err := encodeBundle(rs)
+// use compiles what is offered, which stores it, starts its schedules, and then makes it the
+// current ruleset.
+func (l *Loader) use(ctx context.Context, o *offer, now time.Time) error {
+	rs, problems, err := o.compile(ctx)
 	if err != nil {
 		return err
-	}
-	if err := l.live.store.PutRuleset(ctx, rs.Digest(), data); err != nil {
-		return fmt.Errorf("store ruleset %s: %w", rs.Digest(), err)
 	}
 	if err := l.ensureSchedules(ctx, rs); err != nil {
 		return err
 	}
 	l.live.swap(rs)
+	l.origin.handled(o)
 	if l.timeline != nil {
 		l.timeline.swapped(ctx, rs.Digest(), now)
 	}
-	l.failure = ""
+	if l.presence != nil {
+		l.presence.loaded(rs.Digest(), o.generation, now)
+	}
+	l.failure, l.refusal = nil, nil
+	l.tell()
 	l.log.Info().Str("digest", rs.Digest()).Strs("rules", bounded(ruleNames(rs.Rules()))).Msg("rules loaded")
 	if len(problems) > 0 { // warnings
 		l.log.Warn().Str("digest", rs.Digest()).Strs("problems", bounded(texts(problems))).Msg("rules doubted")
@@ -204,19 +200,48 @@ func (l *Loader) upkeep(ctx context.Context, now time.Time) {
 	}
 }
 
-// refuse says what is wrong with the files. The rules in use go on.
-func (l *Loader) refuse(problems rules.Problems) {
-	l.failure = ""
-	l.line(zerolog.ErrorLevel).Strs("problems", texts(problems)).Msg("rules refused")
+// refuse says what is wrong with what is offered, for good. The rules in use go on.
+func (l *Loader) refuse(o *offer, err error, problems rules.Problems, now time.Time) {
+	l.origin.handled(o)
+	l.failure, l.refusal = nil, &Refusal{Digest: o.digest, Reason: err.Error(), At: now.UTC()}
+	if problems != nil {
+		l.refusal.Reason = inShort(problems)
+	}
+	l.tell() // first why, then that it is final
+	if l.presence != nil {
+		l.presence.handled(o.generation)
+	}
+	if problems != nil {
+		l.line(zerolog.ErrorLevel).Strs("problems", texts(problems)).Msg("rules refused")
+		return
+	}
+	l.line(zerolog.ErrorLevel).Err(err).Msg("rules refused")
 }
 
-// fail says why the files could not be loaded, once for each reason in a row. It is tried again
-// at each poll.
-func (l *Loader) fail(err error) {
-	l.trusted = false
-	if text := err.Error(); text != l.failure {
-		l.failure = text
-		l.line(zerolog.WarnLevel).Err(err).Msg("rules refused")
+// fail says why rules could not be loaded, once for each reason in a row. It is tried again
+// at each poll. digest is that of the rules, "" when it is not known.
+func (l *Loader) fail(ctx context.Context, err error, digest string, now time.Time) {
+	text := err.Error()
+	if ctx.Err() != nil || l.failure != nil && l.failure.Reason == text {
+		return
+	}
+	l.failure = &Refusal{Digest: digest, Reason: text, At: now.UTC()}
+	l.tell()
+	if errors.Is(err, errNothingPushed) {
+		l.line(zerolog.WarnLevel).Str("reason", text).Msg("rules awaited")
+		return
+	}
+	l.line(zerolog.WarnLevel).Err(err).Msg("rules refused")
+}
+
+// tell hands on what is the matter, if anything is.
+func (l *Loader) tell() {
+	trouble := l.failure
+	if trouble == nil {
+		trouble = l.refusal
+	}
+	if l.trouble.Swap(trouble) != trouble && l.presence != nil {
+		l.presence.refused(trouble)
 	}
 }
 
@@ -234,4 +259,20 @@ func texts(problems rules.Problems) []string {
 		all[i] = p.String()
 	}
 	return all
+}
+
+// inShort is the first error, without the folders of its file, and how many there are besides.
+func inShort(problems rules.Problems) string {
+	errs, _ := problems.Count()
+	for _, p := range problems {
+		if p.Severity != rules.SeverityError {
+			continue
+		}
+		p.File = path.Base(p.File)
+		if errs > 1 {
+			return fmt.Sprintf("%s, and %d more", p, errs-1)
+		}
+		return p.String()
+	}
+	return ""
 }

@@ -62,6 +62,14 @@ func decodeRecord(subject string, data []byte, rec any) error {
 	return nil
 }
 
+func encodeRecord(subject string, rec any) ([]byte, error) {
+	data, err := json.Marshal(rec)
+	if err != nil {
+		return nil, fmt.Errorf("encode record %s: %w", subject, err)
+	}
+	return data, nil
+}
+
 // createRecord creates the record under subject. When another one was first, which may be an
 // earlier try of ours whose answer was lost, that one is read into rec.
 func (e *Engine) createRecord(ctx context.Context, subject string, data []byte, rec any) (created bool, err error) {

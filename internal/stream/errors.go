@@ -55,6 +55,8 @@ func refuse(op string, err error) *Error {
 	switch code := apiCode(err); {
 	case code == codeWrongLastSequence || code == codeWrongLastSequenceReplicated:
 		e.exists = true
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		e.Err = fmt.Errorf("there is no such store yet, the first receiver or worker makes it: %w", err)
 	case errors.Is(err, nats.ErrMaxPayload), code == codeMessageTooLarge, code == codeHeaderTooLarge:
 		e.final, e.class = true, ClassSize
 	case code == jetstream.JSErrCodeSchedulePatternInvalid, code == codeTimeZoneInvalid:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,8 @@ const (
 	// recordsFull is the part of RECORDS, in percent, above which nothing new is started.
 	recordsFull = 90
 	fillEvery   = 3 * time.Second
+	// workerKind is the kind of the records in which workers say that they are there.
+	workerKind = "worker"
 )
 
 // Create stores a record under a subject that has none, as in "run.<run id>". When it has
@@ -24,7 +27,8 @@ const (
 // the records that start something (match and run); what was begun can be finished.
 //
 // A lost answer leaves it open whether the record was stored. The caller tries again, and finds
-// it. Records are forgotten 21 days after their last write; those of alerts and of rulesets are not.
+// it. Records are forgotten 21 days after their last write, those of workers after 90 seconds, those of alerts and
+// of rulesets never.
 func (c *Conn) Create(ctx context.Context, subject string, data []byte) (rev uint64, err error) {
 	op := "create record " + subject
 	if startsSomething(subject) {
@@ -67,6 +71,39 @@ func (c *Conn) Get(ctx context.Context, subject string) (data []byte, rev uint64
 		m.Data = []byte{}
 	}
 	return m.Data, m.Sequence, nil
+}
+
+// RecordNames are the subjects of the records of a kind, sorted, as in "worker.abc" for "worker".
+func (c *Conn) RecordNames(ctx context.Context, kind string) ([]string, error) {
+	if !validToken(kind) {
+		return nil, final("list records "+kind, ClassFailed, "it is no kind of records")
+	}
+	info, err := c.info(ctx, Records, jetstream.WithSubjectFilter(recordPrefix+kind+".*"))
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(info.State.Subjects))
+	for subject := range info.State.Subjects {
+		names = append(names, subject[len(recordPrefix):])
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// Forget removes the record of a worker; that there is none is no error. Other records are never removed, their time removes them.
+func (c *Conn) Forget(ctx context.Context, subject string) error {
+	op := "forget record " + subject
+	if !validRecord(subject) || !strings.HasPrefix(subject, workerKind+".") {
+		return final(op, ClassFailed, "it is no record of a worker")
+	}
+	s, err := c.stream(ctx, Records)
+	if err != nil {
+		return refuse(op, err)
+	}
+	if err := s.Purge(ctx, jetstream.WithPurgeSubject(recordPrefix+subject)); err != nil {
+		return refuse(op, err)
+	}
+	return nil
 }
 
 func (c *Conn) writeRecord(ctx context.Context, op, subject string, data []byte, rev uint64) (uint64, error) {
@@ -113,6 +150,8 @@ func timeOfRecord(subject string) time.Duration {
 	switch kind, _, _ := strings.Cut(subject, "."); kind {
 	case "alert", "ruleset":
 		return 0
+	case workerKind:
+		return workerTTL
 	}
 	return recordTTL
 }

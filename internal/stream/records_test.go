@@ -2,6 +2,7 @@ package stream
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -72,7 +73,7 @@ func TestRecordTTL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for subject, want := range map[string]string{"run.a": "504h0m0s", "alert.a": "", "ruleset.timeline": ""} {
+	for subject, want := range map[string]string{"run.a": "504h0m0s", "alert.a": "", "ruleset.timeline": "", "worker.a": "1m30s"} {
 		rev, err := c.Create(t.Context(), subject, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -206,4 +207,58 @@ func TestBrokerAwayIsRetryableAtOnce(t *testing.T) {
 	}
 	b.Start()
 	eventually(t, "all well again", func() bool { _, err := c.Create(t.Context(), "run.a", nil); return err == nil || exists(err) })
+}
+
+func TestRecordNamesAndForget(t *testing.T) {
+	c, _ := open(t, streamtest.Server(t))
+	for _, subject := range []string{"worker.b", "worker.a", "workers.c", "run.worker"} {
+		if _, err := c.Create(t.Context(), subject, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(want ...string) {
+		t.Helper()
+		if got, err := c.RecordNames(t.Context(), "worker"); !slices.Equal(got, want) || err != nil {
+			t.Errorf("%q, %v, want %q", got, err, want)
+		}
+	}
+	want("worker.a", "worker.b")
+	for range 2 {
+		if err := c.Forget(t.Context(), "worker.b"); err != nil {
+			t.Error(err)
+		}
+	}
+	want("worker.a")
+	if data, rev, err := c.Get(t.Context(), "worker.b"); data != nil || rev != 0 || err != nil {
+		t.Errorf("%q, %d, %v", data, rev, err)
+	}
+	if _, err := c.Create(t.Context(), "worker.b", nil); err != nil {
+		t.Errorf("once more: %v", err)
+	}
+	for _, subject := range []string{"run.worker", "worker.*", "worker", "workers.c"} {
+		if err := c.Forget(t.Context(), subject); err == nil || retryable(err) {
+			t.Errorf("forget %s: %v, want a final error", subject, err)
+		}
+	}
+	if _, err := c.RecordNames(t.Context(), ">"); err == nil {
+		t.Error("a wildcard is no kind")
+	}
+	if none, err := c.RecordNames(t.Context(), "none"); len(none) != 0 || err != nil {
+		t.Errorf("%q, %v", none, err)
+	}
+}
+
+func TestRulesetsAreListed(t *testing.T) {
+	c, _ := open(t, streamtest.Server(t))
+	if none, err := c.Rulesets(t.Context()); len(none) != 0 || err != nil {
+		t.Errorf("%q, %v", none, err)
+	}
+	for _, digest := range []string{"bb", "aa", "bb"} {
+		if err := c.PutRuleset(t.Context(), digest, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := c.Rulesets(t.Context()); !slices.Equal(got, []string{"aa", "bb"}) || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
 }

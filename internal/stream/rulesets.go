@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -56,4 +57,26 @@ func (c *Conn) Ruleset(ctx context.Context, digest string) ([]byte, error) {
 		return nil, refuse(op, err)
 	}
 	return data, nil
+}
+
+// Rulesets are the digests of all rulesets that are stored, sorted.
+func (c *Conn) Rulesets(ctx context.Context) ([]string, error) {
+	const op = "list rulesets"
+	store, err := c.js.ObjectStore(ctx, rulesetBucket)
+	if err != nil {
+		return nil, refuse(op, err)
+	}
+	all, err := store.List(ctx)
+	if errors.Is(err, jetstream.ErrNoObjectsFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, refuse(op, err)
+	}
+	digests := make([]string, len(all))
+	for i, o := range all {
+		digests[i] = o.Name
+	}
+	slices.Sort(digests)
+	return digests, nil
 }

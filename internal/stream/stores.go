@@ -49,6 +49,7 @@ const (
 	rulesetStream = "OBJ_" + rulesetBucket
 	deadKeep      = 90 * 24 * time.Hour
 	recordTTL     = 21 * 24 * time.Hour
+	workerTTL     = 90 * time.Second
 	// headerRoom is what a message may hold beside the largest body.
 	headerRoom = 16 << 10
 	// parkRoom is what parking or burying a message may add to it.
