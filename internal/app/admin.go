@@ -16,6 +16,7 @@ import (
 
 	"github.com/millrace/millrace/internal/config"
 	"github.com/millrace/millrace/internal/engine"
+	"github.com/millrace/millrace/internal/journal"
 	"github.com/millrace/millrace/internal/stream"
 	"github.com/millrace/millrace/internal/telemetry"
 )
@@ -33,6 +34,7 @@ type watch struct {
 	ensured   atomic.Bool // the stores are there and safe
 	live      atomic.Pointer[engine.Live]
 	loader    atomic.Pointer[engine.Loader]
+	journal   atomic.Pointer[journal.Journal]
 	listening atomic.Pointer[string]
 
 	address string // of the admin listener, "" when there is none
@@ -117,6 +119,20 @@ func (w *watch) storesEnsured() telemetry.Check {
 	}}
 }
 
+// journalTakes holds while a delivery would be accepted, also when NATS is away.
+func (w *watch) journalTakes() telemetry.Check {
+	return telemetry.Check{Name: "journal", Ready: func(context.Context) (string, error) {
+		j := w.journal.Load()
+		if j == nil {
+			return "", errors.New("the journal is not open yet")
+		}
+		if err := j.Ready(); err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%d bytes wait for NATS", j.Stats().Unpublished), nil
+	}}
+}
+
 func (w *watch) rulesLoaded() telemetry.Check {
 	return telemetry.Check{Name: "rules", Ready: func(context.Context) (string, error) {
 		if live := w.live.Load(); live != nil && live.Current() != nil {
@@ -147,6 +163,17 @@ func (w *watch) gauges(ctx context.Context) ([]telemetry.Gauge, error) {
 	if live := w.live.Load(); live != nil && live.Current() != nil {
 		add("millrace_ruleset_info", 1, live.Current().Digest())
 		add("millrace_ruleset_rules", float64(len(live.Current().Rules())))
+	}
+	if j := w.journal.Load(); j != nil {
+		s := j.Stats()
+		add("millrace_journal_bytes", float64(s.Bytes))
+		add("millrace_journal_limit_bytes", float64(s.MaxBytes))
+		add("millrace_journal_unpublished_bytes", float64(s.Unpublished))
+		closed := 0.0
+		if s.Closed {
+			closed = 1
+		}
+		add("millrace_journal_door_closed", closed)
 	}
 	conn := w.conn.Load()
 	if conn == nil {

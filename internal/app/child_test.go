@@ -24,8 +24,9 @@ import (
 const (
 	childConfig = "CRASHTEST_CONFIG" // file of its configuration
 	childBrake  = "CRASHTEST_BRAKE"  // a brake as JSON, or nothing
+	childRole   = "CRASHTEST_ROLE"   // receiver, or nothing for a worker
 
-	saidReady  = "ready"
+	saidReady  = "ready" // and a receiver's address
 	saidBraked = "braked"
 )
 
@@ -99,7 +100,7 @@ func fits(line map[string]any, message string, fields map[string]string) bool {
 	return true
 }
 
-// childMain is the worker process. It ends by SIGTERM, by SIGKILL, and when the test that started it is gone.
+// childMain is the worker or receiver process. It ends by SIGTERM, by SIGKILL, and when the test that started it is gone.
 func childMain() int {
 	log := &brakeWriter{log: os.Stderr, say: os.Stdout}
 	if text := os.Getenv(childBrake); text != "" {
@@ -119,7 +120,13 @@ func childMain() int {
 	}()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if err := app.Worker(ctx, cfg, log, func() { fmt.Println(saidReady) }); err != nil {
+	run := func() error { return app.Worker(ctx, cfg, log, func() { fmt.Println(saidReady) }) }
+	if os.Getenv(childRole) == "receiver" {
+		run = func() error {
+			return app.Receiver(ctx, cfg, log, func(addr string) { fmt.Println(saidReady, "http://"+addr) })
+		}
+	}
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -133,6 +140,7 @@ type process struct {
 	cmd   *exec.Cmd
 	log   *journal
 	ready chan struct{} // closed when it said so
+	addr  string        // of a receiver, after ready
 	brake chan struct{}
 	ended chan struct{} // closed when it is dead and waited for
 	err   error         // of the wait, after ended
@@ -140,6 +148,24 @@ type process struct {
 
 // startWorker starts a worker process with the world's configuration and waits until it is ready.
 func (w *world) startWorker(name string, b brake) *process {
+	w.t.Helper()
+	var more []string
+	if b.Message != "" {
+		more = append(more, childBrake+"="+b.String())
+	}
+	return w.startChild(name, more...)
+}
+
+// startReceiverProcess starts a receiver process; deliveries go to it from now on.
+func (w *world) startReceiverProcess(name string) *process {
+	w.t.Helper()
+	p := w.startChild(name, childRole+"=receiver")
+	w.receiver = p.addr
+	return p
+}
+
+// startChild starts a process with more in its environment.
+func (w *world) startChild(name string, environ ...string) *process {
 	w.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -150,10 +176,7 @@ func (w *world) startWorker(name string, b brake) *process {
 		ready: make(chan struct{}), brake: make(chan struct{}), ended: make(chan struct{}),
 	}
 	p.cmd.Env = append(os.Environ(), w.environ()...)
-	p.cmd.Env = append(p.cmd.Env, childConfig+"="+w.file)
-	if b.Message != "" {
-		p.cmd.Env = append(p.cmd.Env, childBrake+"="+b.String())
-	}
+	p.cmd.Env = append(append(p.cmd.Env, childConfig+"="+w.file), environ...)
 	p.cmd.Stderr = p.log
 	stdin, err := p.cmd.StdinPipe() // open for as long as this process lives
 	if err != nil {
@@ -182,8 +205,10 @@ func (w *world) startWorker(name string, b brake) *process {
 func (p *process) watch(stdin io.Closer, stdout io.Reader) {
 	defer close(p.ended)
 	for s := bufio.NewScanner(stdout); s.Scan(); {
-		switch s.Text() {
+		said, addr, _ := strings.Cut(s.Text(), " ")
+		switch said {
 		case saidReady:
+			p.addr = addr
 			close(p.ready)
 		case saidBraked:
 			close(p.brake)

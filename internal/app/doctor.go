@@ -29,6 +29,7 @@ const (
 	codeConfig    = "config"
 	codeReceiver  = "config.receiver"
 	codeWorker    = "config.worker"
+	codeJournal   = "receiver.journal"
 	codeBroker    = "nats"
 	codeStores    = "nats.stores"
 	codeRisks     = "nats.safety"
@@ -108,6 +109,7 @@ func Doctor(ctx context.Context, path string, environ []string) *Diagnosis {
 	d.ok(codeConfig, "the configuration can be read, and its secrets are there")
 	d.unfinished(codeReceiver, cfg.CheckReceiver())
 	d.unfinished(codeWorker, cfg.CheckWorker())
+	d.journal(cfg)
 	files, ruleset := d.rules(ctx, cfg)
 	d.broker(ctx, cfg, ruleset)
 	d.codeArts(ctx, cfg, files)

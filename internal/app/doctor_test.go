@@ -286,3 +286,24 @@ func countIs(have, want uint64) error {
 	}
 	return nil
 }
+
+// TestDoctorOfJournal: what is wrong with a journal's folder and settings, each with what to do; nothing is made.
+func TestDoctorOfJournal(t *testing.T) {
+	t.Parallel()
+	finds(t, newWorld(t, settings{}).doctor(), app.VerdictSkipped, "receiver.journal", "answered 503")
+	w := newWorld(t, settings{Durability: "journal", DuplicateWindow: "20m"})
+	d := w.doctor()
+	finds(t, d, app.VerdictOK, "receiver.journal", "the receiver makes it")
+	if d.Verdict != app.VerdictOK {
+		t.Errorf("verdict %s", d.Verdict)
+	}
+	_, stop := w.startReceiver()
+	stop()
+	d = w.doctor("MILLRACE_RECEIVER_JOURNAL_HOLD=1m")
+	finds(t, d, app.VerdictOK, "receiver.journal", "holds at most 64MiB")
+	finds(t, d, app.VerdictWarn, "receiver.journal", "held for 1m0s", "sync_interval")
+	d = w.doctor("MILLRACE_RECEIVER_JOURNAL_HOLD=20m")
+	finds(t, d, app.VerdictWarn, "receiver.journal", "up to 25m0s", "set nats.duplicate_window to 40m0s")
+	d = w.doctor("MILLRACE_RECEIVER_JOURNAL_DIR=" + w.file)
+	finds(t, d, app.VerdictFail, "receiver.journal", "is not a folder")
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/millrace/millrace/internal/config"
 	"github.com/millrace/millrace/internal/ingest"
 	"github.com/millrace/millrace/internal/stream"
+	"github.com/millrace/millrace/internal/telemetry"
 )
 
 // stopWithin is how long a server may take to finish what it has begun.
@@ -28,15 +29,19 @@ func Receiver(ctx context.Context, cfg *config.Config, logs io.Writer, ready fun
 	}
 	watch := newWatch(ctx, cfg, logs)
 	log := watch.log
-	if err := watch.serve(cfg.Receiver.AdminListen, "receiver.admin_listen", watch.streamReachable(), watch.storesEnsured(), watch.receiving()); err != nil {
+	checks := []telemetry.Check{watch.streamReachable(), watch.storesEnsured(), watch.receiving()}
+	if journaled(cfg) {
+		checks = []telemetry.Check{watch.journalTakes(), watch.receiving()}
+	}
+	if err := watch.serve(cfg.Receiver.AdminListen, "receiver.admin_listen", checks...); err != nil {
 		return err
 	}
 	defer watch.close()
-	conn, err := connect(ctx, cfg, "millrace-receiver", watch)
+	publisher, closePublisher, err := newPublisher(ctx, cfg, watch)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer closePublisher()
 	check, closeCheck, err := addressCheck(cfg, log)
 	if err != nil {
 		return err
@@ -44,7 +49,7 @@ func Receiver(ctx context.Context, cfg *config.Config, logs io.Writer, ready fun
 	defer closeCheck()
 	handler, err := ingest.New(ingest.Options{
 		Sources:        sources(cfg),
-		Publisher:      conn,
+		Publisher:      publisher,
 		MaxBody:        int64(cfg.Receiver.MaxBody),
 		PublishTimeout: cfg.Receiver.PublishTimeout,
 		Check:          check,
@@ -90,8 +95,8 @@ func serve(ctx context.Context, server *http.Server, listener net.Listener, log 
 }
 
 // connect reaches the broker and makes sure its stores are there and safe.
-func connect(ctx context.Context, cfg *config.Config, name string, watch *watch) (*stream.Conn, error) {
-	conn, err := stream.Connect(ctx, streamConfig(cfg, name, watch.log))
+func connect(ctx context.Context, settings stream.Config, watch *watch) (*stream.Conn, error) {
+	conn, err := stream.Connect(ctx, settings)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ func Worker(ctx context.Context, cfg *config.Config, logs io.Writer, ready func(
 		return err
 	}
 	defer watch.close()
-	conn, err := connect(ctx, cfg, "millrace-worker", watch)
+	conn, err := connect(ctx, streamConfig(cfg, "millrace-worker", log), watch)
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,9 @@ func (l *loader) check(cfg *Config) {
 	if cfg.NATS.Token.IsSet() && cfg.NATS.CredentialsFile != "" {
 		l.reportAt("nats.token", faultf("remove one of them", "both nats.token and nats.credentials_file are set"))
 	}
+	if cfg.Receiver.Durability == "journal" && cfg.Receiver.Journal.Dir == "" && !l.failed("receiver") {
+		l.reportAt("receiver.durability", faultf("set receiver.journal.dir", "durability is journal, and there is no folder for it"))
+	}
 	if r := cfg.Worker.Retry; !l.failed("worker.retry") && (r.First > r.Max || r.Max > r.GiveUpAfter) {
 		l.reportAt("worker.retry", faultf("", "expected first (%s) ≤ max (%s) ≤ give_up_after (%s)", r.First, r.Max, r.GiveUpAfter))
 	}

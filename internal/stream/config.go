@@ -53,6 +53,9 @@ type Config struct {
 
 	Retry Retry
 	Log   zerolog.Logger
+	// Reconnected, if not nil, is called when the connection was lost and leads to a server again that can be worked with: that one may
+	// have lost what it had not written to its disk. It must return soon.
+	Reconnected func()
 
 	// serverVersion replaces what the server says of itself, in tests.
 	serverVersion string

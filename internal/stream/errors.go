@@ -30,6 +30,13 @@ func (e *Error) Unwrap() error { return e.Err }
 // since it was read (Update).
 func (e *Error) Exists() bool { return e.exists }
 
+// Refused tells that the broker has answered and does not take the request now, as when a store is full. False when it did not
+// answer, when its cluster has no leader, and when it never will take it.
+func (e *Error) Refused() bool {
+	code := apiCode(e.Err)
+	return code != 0 && code != codeNoLeader && !e.final && !e.exists
+}
+
 // Retryable is false when the same request can never succeed.
 func (e *Error) Retryable() bool { return !e.final }
 
@@ -43,6 +50,7 @@ const (
 	codeMessageTooLarge             jetstream.ErrorCode = 10054
 	codeHeaderTooLarge              jetstream.ErrorCode = 10097
 	codeSubjectOverlap              jetstream.ErrorCode = 10065
+	codeNoLeader                    jetstream.ErrorCode = 10008
 	codeNoResources                 jetstream.ErrorCode = 10023
 	codeNoStorage                   jetstream.ErrorCode = 10047
 	codeAccountResources            jetstream.ErrorCode = 10002

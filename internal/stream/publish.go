@@ -60,19 +60,11 @@ func isWork(subject string) bool {
 // nothing.
 func (c *Conn) PublishEvent(ctx context.Context, e *events.Event) (duplicate bool, err error) {
 	op := "publish event " + e.ID
-	subject := eventPrefix + e.Source + "." + e.Type
-	if e.ID == "" || !events.ValidSource(e.Source) || !events.ValidType(e.Type) {
-		return false, final(op, ClassFailed, "it has no id, or its source %q and type %q make no subject", e.Source, e.Type)
-	}
-	msg := nats.NewMsg(subject)
-	msg.Data = e.Body
-	for name, value := range e.Header() {
-		msg.Header.Set(name, value)
-	}
-	id := msg.Header.Get("ce-id") // as the header says it: any text can be an id, not any a header
-	if err := c.fits(op, msg, 0); err != nil {
+	msg, err := c.eventMessage(op, e)
+	if err != nil {
 		return false, err
 	}
+	id := msg.Header.Get("ce-id") // as the header says it: any text can be an id, not any a header
 	if err := c.fit(); err != nil {
 		return false, refuse(op, err)
 	}
@@ -88,4 +80,32 @@ func (c *Conn) PublishEvent(ctx context.Context, e *events.Event) (duplicate boo
 	case <-ctx.Done():
 		return false, refuse(op, fmt.Errorf("the broker has not answered: %w", ctx.Err()))
 	}
+}
+
+// CheckEvent is the error of [Conn.PublishEvent] for an event that it would never take: it makes no message, or one that is too large.
+func (c *Conn) CheckEvent(e *events.Event) error {
+	// Most are so small that it does not have to be written down to be sure; no header takes more than three bytes for one.
+	const rest = 2 << 10
+	if most := len(e.Body) + 3*(len(e.ID)+len(e.Repository)) + rest; publishable(e) && most < int(c.nc.MaxPayload()) {
+		return nil
+	}
+	_, err := c.eventMessage("publish event "+e.ID, e)
+	return err
+}
+
+func publishable(e *events.Event) bool {
+	return e.ID != "" && events.ValidSource(e.Source) && events.ValidType(e.Type)
+}
+
+// eventMessage is the message of an event.
+func (c *Conn) eventMessage(op string, e *events.Event) (*nats.Msg, error) {
+	if !publishable(e) {
+		return nil, final(op, ClassFailed, "it has no id, or its source %q and type %q make no subject", e.Source, e.Type)
+	}
+	msg := nats.NewMsg(eventPrefix + e.Source + "." + e.Type)
+	msg.Data = e.Body
+	for name, value := range e.Header() {
+		msg.Header.Set(name, value)
+	}
+	return msg, c.fits(op, msg, 0)
 }

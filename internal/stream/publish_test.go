@@ -143,3 +143,69 @@ func TestRulesets(t *testing.T) {
 		t.Errorf("a ruleset that was changed: %v", err)
 	}
 }
+
+// TestRefused: an answer that says no is told apart from none.
+func TestRefused(t *testing.T) {
+	b := streamtest.Server(t)
+	b.Front()
+	c, _ := open(t, b, func(cfg *Config) { cfg.EventsMaxBytes = 1000 })
+	refused := func(e *events.Event) bool {
+		t.Helper()
+		_, err := c.PublishEvent(t.Context(), e)
+		var said *Error
+		if !errors.As(err, &said) {
+			t.Fatalf("%s: %v", e.ID, err)
+		}
+		return said.Refused()
+	}
+	full := event("1")
+	full.Body = []byte(`{"pad":"` + strings.Repeat("x", 2000) + `"}`)
+	if !refused(full) {
+		t.Error("a full stream does not refuse")
+	}
+	if refused(&events.Event{}) {
+		t.Error("what no broker has seen is refused by one")
+	}
+	b.Stop()
+	if refused(event("2")) {
+		t.Error("a broker that is away refuses")
+	}
+}
+
+func TestCheckEvent(t *testing.T) {
+	c, _ := open(t, streamtest.Server(t))
+	sized := func(body, id int) *events.Event {
+		e := event(strings.Repeat("ü", id))
+		e.Body = make([]byte, body)
+		return e
+	}
+	for name, e := range map[string]*events.Event{
+		"small": sized(10, 1), "near the limit": sized(1<<20-2000, 1), "over it": sized(1<<20-500, 1), "by its id": sized(1<<20-2000, 1000),
+		"no source": {ID: "x", Type: "push"}, "no id": {Source: "x", Type: "push"},
+	} {
+		_, published := c.PublishEvent(t.Context(), e)
+		if err := c.CheckEvent(e); (err == nil) != (published == nil) || (err != nil && retryable(err)) {
+			t.Errorf("%s: check %v, publish %v", name, err, published)
+		}
+	}
+}
+
+// TestReconnectedIsTold each time the broker is found again, and not at the first.
+func TestReconnectedIsTold(t *testing.T) {
+	b := streamtest.Server(t)
+	b.Front()
+	told := make(chan struct{}, 10)
+	c, _ := open(t, b, func(cfg *Config) { cfg.Reconnected = func() { told <- struct{}{} } })
+	for range 2 {
+		if len(told) != 0 {
+			t.Error("it is told before")
+		}
+		b.Restart()
+		select {
+		case <-told:
+		case <-time.After(2 * time.Minute):
+			t.Fatal("it is not told")
+		}
+		eventually(t, "the broker to answer", func() bool { return c.Reachable(t.Context()) == nil })
+	}
+}

@@ -37,6 +37,9 @@ func (c *Conn) reconnected(nc *nats.Conn) {
 	if wrong == nil {
 		c.unfit.Store(nil)
 		c.log.Info().Str("broker", where).Msg("broker reconnected")
+		if c.cfg.Reconnected != nil {
+			c.cfg.Reconnected()
+		}
 		return
 	}
 	c.unfit.Store(&wrong)

@@ -91,7 +91,7 @@ func deliveryMetrics() []metric {
 		},
 		{
 			name: "millrace_delivery_seconds", kind: histogram, labels: []string{labelSource}, buckets: fastBuckets,
-			help: "Time from the first look at a delivery until the stream has stored its event.",
+			help: "Time from the first look at a delivery until its event is stored.",
 			lines: []logLine{
 				{message: "event accepted", values: []value{field("source")}, adds: "took"},
 				{message: "event duplicate", values: []value{field("source")}, adds: "took"},
@@ -257,6 +257,30 @@ func storeMetrics() []metric {
 			help:  "Events removed from EVENTS after they were matched, by this worker.",
 			lines: []logLine{{message: "events purged", adds: "events"}},
 		},
+		{
+			name: "millrace_journal_failures_total", kind: counter,
+			help:  "Times the journal's disk began to fail, or a file of it could not be removed: until a write succeeds deliveries are answered 503.",
+			lines: []logLine{{message: "journal failed"}},
+		},
+		{
+			name: "millrace_journal_damages_total", kind: counter,
+			help:  "Files of the journal in which something was found that cannot be read any more: accepted events may be lost.",
+			lines: []logLine{{message: "journal damaged"}},
+		},
+		{
+			name: "millrace_journal_published_total", kind: counter,
+			help:  "Events published from the files of the journal: those of an outage, and after a start or a reconnect all that are held.",
+			lines: []logLine{{message: "journal published", adds: "events"}},
+		},
+		{
+			name: "millrace_journal_stuck_total", kind: counter,
+			help:  "Times NATS has said of an accepted event that it will never take it as it is.",
+			lines: []logLine{{message: "event stuck"}},
+		},
+		{name: "millrace_journal_bytes", kind: gauge, help: "Size of the journal's files; absent without a journal."},
+		{name: "millrace_journal_limit_bytes", kind: gauge, help: "The most they may have together. A full journal refuses."},
+		{name: "millrace_journal_unpublished_bytes", kind: gauge, help: "The part of them that NATS may not have yet, at most."},
+		{name: "millrace_journal_door_closed", kind: gauge, help: "1 while deliveries are answered 503 because NATS refuses events, until it has taken those accepted before."},
 		{name: storesUp, kind: gauge, help: "1 when NATS answered for this scrape; when 0, the gauges below are absent."},
 		{name: "millrace_store_messages", kind: gauge, labels: []string{"store"}, help: "Messages in a store: EVENTS, WORK, RECORDS, DEAD."},
 		{name: "millrace_store_bytes", kind: gauge, labels: []string{"store"}, help: "Size of a store."},

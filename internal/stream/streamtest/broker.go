@@ -3,6 +3,7 @@ package streamtest
 import (
 	"fmt"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -101,4 +102,31 @@ func (b *Broker) Restart() {
 	b.t.Helper()
 	b.Stop()
 	b.Start()
+}
+
+// CopyStore is a copy of the server's files, for [Broker.PutBack]. The server is stopped for it and started again.
+func (b *Broker) CopyStore() (folder string) {
+	b.t.Helper()
+	b.Stop()
+	folder = b.t.TempDir()
+	if err := os.CopyFS(folder, os.DirFS(b.opts.StoreDir)); err != nil {
+		b.t.Fatalf("copy the store: %v", err)
+	}
+	b.Start()
+	return folder
+}
+
+// PutBack makes the server lose what it has stored since a copy was made, or all of it, if folder is "": as a loss of power does, or of
+// a disk. The server must be stopped.
+func (b *Broker) PutBack(folder string) {
+	b.t.Helper()
+	if err := os.RemoveAll(b.opts.StoreDir); err != nil {
+		b.t.Fatalf("remove the store: %v", err)
+	}
+	if folder == "" {
+		return
+	}
+	if err := os.CopyFS(b.opts.StoreDir, os.DirFS(folder)); err != nil {
+		b.t.Fatalf("put the store back: %v", err)
+	}
 }

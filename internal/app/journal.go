@@ -1,0 +1,168 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/millrace/millrace/internal/config"
+	"github.com/millrace/millrace/internal/ingest"
+	"github.com/millrace/millrace/internal/journal"
+	"github.com/millrace/millrace/internal/stream"
+	"github.com/millrace/millrace/pkg/events"
+)
+
+const (
+	// brokerWait is how long a delivery that is in the journal waits for NATS.
+	brokerWait = 500 * time.Millisecond
+	// lookAgain is the pause between two tries to reach NATS, or to make its stores.
+	lookAgain = time.Second
+)
+
+func journaled(cfg *config.Config) bool { return cfg.Receiver.Durability == "journal" }
+
+// newPublisher is what a receiver stores events with. Call what it returns when no event comes any more.
+func newPublisher(ctx context.Context, cfg *config.Config, watch *watch) (ingest.Publisher, func(), error) {
+	settings := streamConfig(cfg, "millrace-receiver", watch.log)
+	if journaled(cfg) {
+		return newJournaled(ctx, cfg, settings, watch)
+	}
+	conn, err := connect(ctx, settings, watch)
+	if err != nil {
+		return nil, nil, err
+	}
+	return conn, conn.Close, nil
+}
+
+// broker is NATS as a journal sees it: it may not be there yet.
+type broker struct {
+	settings stream.Config
+	watch    *watch
+	conn     atomic.Pointer[stream.Conn]
+	journal  *journal.Journal
+	again    chan struct{} // it was lost and found
+}
+
+// newJournaled opens the journal and looks for NATS. A NATS that is away is no reason not to start, one that cannot be used is.
+func newJournaled(ctx context.Context, cfg *config.Config, settings stream.Config, watch *watch) (ingest.Publisher, func(), error) {
+	b := &broker{settings: settings, watch: watch, again: make(chan struct{}, 1)}
+	b.settings.Reconnected = b.reconnected
+	var err error
+	b.journal, err = journal.Open(journal.Options{
+		Dir: cfg.Receiver.Journal.Dir, MaxBytes: int64(cfg.Receiver.Journal.MaxBytes), Hold: cfg.Receiver.Journal.Hold,
+		Wait: min(brokerWait, cfg.Receiver.PublishTimeout), Broker: b, Log: watch.log,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w; receiver.journal.dir names its folder", err)
+	}
+	looking, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	end := func() {
+		if err := b.journal.Close(); err != nil {
+			watch.log.Error().Err(err).Msg("journal failed")
+		}
+		stop()
+		running.Wait()
+		if conn := b.conn.Load(); conn != nil {
+			conn.Close()
+		}
+	}
+	if err := b.connect(ctx); err != nil {
+		if !passing(err) {
+			end()
+			return nil, nil, err
+		}
+		watch.log.Warn().Err(err).Msg("broker away")
+	}
+	watch.journal.Store(b.journal)
+	running.Go(func() { b.look(looking) })
+	return b.journal, end, nil
+}
+
+// passing tells whether time may mend an error.
+func passing(err error) bool {
+	var e interface{ Retryable() bool }
+	return !errors.As(err, &e) || e.Retryable()
+}
+
+func (b *broker) connect(ctx context.Context) error {
+	conn, err := connect(ctx, b.settings, b.watch)
+	if err != nil {
+		return err
+	}
+	b.conn.Store(conn)
+	b.journal.Reconnected()
+	return nil
+}
+
+// look connects if that has not been done, and makes sure of the stores after each reconnect, until ctx ends.
+func (b *broker) look(ctx context.Context) {
+	told := ""
+	for {
+		var err error
+		if conn := b.conn.Load(); conn == nil {
+			err = b.connect(ctx)
+		} else {
+			select {
+			case <-ctx.Done():
+			case <-b.again:
+				err = conn.Ensure(ctx)
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			told = ""
+			continue
+		}
+		if said := err.Error(); said != told {
+			b.watch.log.Warn().Err(err).Msg("broker away")
+			told = said
+		}
+		wake(b.again)
+		timer := time.NewTimer(lookAgain)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
+// reconnected is called by the connection.
+func (b *broker) reconnected() {
+	b.journal.Reconnected()
+	wake(b.again)
+}
+
+// wake wakes whoever reads from c, once.
+func wake(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// CheckEvent implements [journal.Broker]. Before the first connection it is not known how large a message may be; the body's limit
+// keeps it below the default.
+func (b *broker) CheckEvent(e *events.Event) error {
+	if conn := b.conn.Load(); conn != nil {
+		return conn.CheckEvent(e)
+	}
+	return nil
+}
+
+var errNotConnected = errors.New("NATS is not connected yet")
+
+// PublishEvent implements [journal.Broker].
+func (b *broker) PublishEvent(ctx context.Context, e *events.Event) (duplicate bool, err error) {
+	conn := b.conn.Load()
+	if conn == nil {
+		return false, errNotConnected
+	}
+	return conn.PublishEvent(ctx, e)
+}
