@@ -117,6 +117,49 @@ func internalToInternal(folder, imported string) string {
 	return "internal packages meet through interfaces that the consumer declares and internal/app wires"
 }
 
+// TestBacktestCannotAct: nothing that a backtest is made of, however far down, is a client, a target or an effect, or opens a connection.
+func TestBacktestCannotAct(t *testing.T) {
+	seen := map[string]bool{}
+	var visit func(folder string)
+	visit = func(folder string) {
+		if seen[folder] {
+			return
+		}
+		seen[folder] = true
+		files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %d files, %v", folder, len(files), err)
+		}
+		for _, path := range files {
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, spec := range f.Imports {
+				imported, _ := strconv.Unquote(spec.Path.Value)
+				if imported == "net" || imported == "net/http" || imported == "os/exec" {
+					t.Errorf("%s imports %s: a backtest has no way out", path, imported)
+				}
+				if own, ok := strings.CutPrefix(imported, module); ok {
+					visit(own)
+				}
+			}
+		}
+	}
+	visit("internal/trial/backtest")
+	for _, active := range []string{"pkg/codearts", "internal/notify", "internal/effects", "internal/egress", "internal/stream", "internal/engine"} {
+		if seen[active] {
+			t.Errorf("a backtest is made of %s too: it is to be unable to act", active)
+		}
+	}
+	if !seen["pkg/rules"] {
+		t.Errorf("saw only %v: the walk is broken", seen)
+	}
+}
+
 // TestEveryPackageHasADocComment keeps the promise that a package says what it owns.
 func TestEveryPackageHasADocComment(t *testing.T) {
 	for _, top := range []string{"cmd", "internal", "pkg"} {

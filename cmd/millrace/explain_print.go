@@ -121,7 +121,7 @@ func (a *account) printRule(e *trial.Explained) {
 	e.Match.Render(a.out)
 	a.printVerdict(e)
 	if e.Recorded != nil {
-		printRecorded(a.out, a.summary.EventID, e.Recorded)
+		printRecorded(a.out, e.Recorded)
 	}
 }
 

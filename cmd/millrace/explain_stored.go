@@ -129,11 +129,10 @@ func (s *stored) print(out io.Writer, explained string) {
 
 func instant(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// printRecorded says what workers made of a rule on an event.
-func printRecorded(out io.Writer, eventID string, r *trial.PastRun) {
+// printRecorded says what workers made of a rule.
+func printRecorded(out io.Writer, r *trial.PastRun) {
 	if r.Outcome == trial.Undecided {
-		fmt.Fprintf(out, "  recorded: a candidate at %s, and no decision: it waits for a fact, is being tried, or is a dead letter, "+
-			"which millrace deadletters list --event %s shows\n", instant(r.At), eventID)
+		fmt.Fprintf(out, "  recorded: a candidate at %s, and no decision: it waits for a fact, is being tried, or is a dead letter\n", instant(r.At))
 		return
 	}
 	fmt.Fprintf(out, "  recorded: %s at %s", r.Outcome, instant(r.At))

@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 	"io"
-	"strings"
-	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/rs/zerolog"
 
@@ -15,42 +12,9 @@ import (
 	"github.com/millrace/millrace/internal/effects"
 	"github.com/millrace/millrace/internal/engine"
 	"github.com/millrace/millrace/internal/stream"
-	"github.com/millrace/millrace/internal/trial"
 	"github.com/millrace/millrace/pkg/events"
 	"github.com/millrace/millrace/pkg/rules"
 )
-
-// TestPrintRecorded says what became of actions of every kind, and of a run that has come to no decision.
-func TestPrintRecorded(t *testing.T) {
-	at := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
-	runs := []trial.PastRun{
-		{Outcome: rules.OutcomeActed, At: at, Actions: []trial.PastAction{
-			{ID: "note", Kind: rules.KindCommit, State: trial.ActionDone, Result: &rules.Result{ID: "85a0a9d5", WebURL: "https://codearts.example/85a0a9d5"}},
-			{ID: "deploy", Kind: rules.KindBuild, State: trial.ActionDone, Result: &rules.Result{BuildNo: 17, DailyBuildNum: "20261120.3"}},
-			{ID: "notify1", Kind: rules.KindNotify, Item: "go.mod", Target: "team", State: trial.ActionDone},
-			{ID: "notify2", Kind: rules.KindNotify, State: trial.ActionNotDone, Error: "if is false: results.note.failed"},
-			{ID: "alert1", Kind: rules.KindAlert, State: trial.ActionOpen},
-		}},
-		{Outcome: rules.OutcomeSkipped, Reason: "in vain", At: at},
-		{Outcome: trial.Undecided, At: at},
-	}
-	var b strings.Builder
-	for i := range runs {
-		printRecorded(&b, "shop/u-1", &runs[i])
-	}
-	want := `  recorded: acted at 2026-11-20T09:00:00Z
-    commit (note) done: 85a0a9d5 https://codearts.example/85a0a9d5
-    build (deploy) done: build 17 20261120.3
-    notify (notify1) of go.mod to team done
-    notify (notify2) not done: if is false: results.note.failed
-    alert (alert1): no end is recorded
-  recorded: skipped at 2026-11-20T09:00:00Z: in vain
-  recorded: a candidate at 2026-11-20T09:00:00Z, and no decision: it waits for a fact, is being tried, or is a dead letter, ` +
-		"which millrace deadletters list --event shop/u-1 shows\n"
-	if diff := cmp.Diff(want, b.String()); diff != "" {
-		t.Error(diff)
-	}
-}
 
 // runWorker runs a worker with a configuration file, whose paths are the script's, until the end of the script, or until the next one.
 func runWorker(ts *testscript.TestScript, _ bool, args []string) {

@@ -19,7 +19,7 @@ func rulesCommand() *cobra.Command {
 		Args:  noCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(checkCommand(), explainCommand(), testCommand(), recordCommand(), schemaCommand(), pushCommand(), rollbackCommand(), rulesStatusCommand())
+	cmd.AddCommand(checkCommand(), explainCommand(), testCommand(), recordCommand(), schemaCommand(), backtestCommand(), pushCommand(), rollbackCommand(), rulesStatusCommand())
 	return cmd
 }
 

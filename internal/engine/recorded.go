@@ -26,16 +26,12 @@ type Recorded struct {
 // ReadRecorded reads the records of an event; nil when there is none: no rule took it, nobody has matched it yet, or the records have
 // been forgotten.
 func ReadRecorded(ctx context.Context, records RecordReader, eventID string) (*Recorded, error) {
-	var m matchRecord
-	found, err := readRecord(ctx, records, matchSubject(eventID), &m)
-	if err != nil || !found {
+	r, err := ReadMatched(ctx, records, eventID)
+	if err != nil || r == nil {
 		return nil, err
 	}
-	for i := range m.Paused {
-		m.Candidates = append(m.Candidates, m.Paused[i].Rule)
-	}
-	r := &Recorded{Digest: m.Digest, Candidates: m.Candidates, Chain: m.Chain, At: m.At, Decisions: map[string]*rules.Decision{}}
-	for _, name := range m.Candidates {
+	r.Decisions = map[string]*rules.Decision{}
+	for _, name := range r.Candidates {
 		d := new(rules.Decision)
 		found, err := readRecord(ctx, records, runSubject(rules.RunID(eventID, name)), d)
 		if err != nil {
@@ -46,6 +42,19 @@ func ReadRecorded(ctx context.Context, records RecordReader, eventID string) (*R
 		}
 	}
 	return r, nil
+}
+
+// ReadMatched is ReadRecorded without the decisions: one record instead of many.
+func ReadMatched(ctx context.Context, records RecordReader, eventID string) (*Recorded, error) {
+	var m matchRecord
+	found, err := readRecord(ctx, records, matchSubject(eventID), &m)
+	if err != nil || !found {
+		return nil, err
+	}
+	for i := range m.Paused {
+		m.Candidates = append(m.Candidates, m.Paused[i].Rule)
+	}
+	return &Recorded{Digest: m.Digest, Candidates: m.Candidates, Chain: m.Chain, At: m.At}, nil
 }
 
 // ReadOwnCommit tells whether a commit is ours: its chain has a depth then.

@@ -116,16 +116,6 @@ func (b *balancer) try(ctx context.Context, p parcel) (accepted bool, err error)
 	return true, nil
 }
 
-// mark is that of an event that was sent, "" of any other.
-func (b *balancer) mark(id string) string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if e := b.sent[id]; e != nil {
-		return e.Mark
-	}
-	return ""
-}
-
 // events are all that were sent.
 func (b *balancer) events() []event {
 	b.mu.Lock()

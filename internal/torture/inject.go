@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -157,30 +156,26 @@ func (t *torture) inWeather(f fault) {
 	t.over(f.Kind, start)
 }
 
-// killLines are where a worker is killed: between two steps of the way.
+// Lines where a worker is killed, or stopped for longer than the broker waits for it.
 func killLines() [][]string {
 	return [][]string{
 		{`"message":"run recorded"`, `"rule":"turn"`},
 		{`"message":"match recorded"`},
 		{`"message":"alert recorded"`},
-		{`"message":"commit sent"`},
-		{`"message":"run decided"`, `"rule":"turn"`},
 		{`"message":"alert put"`},
 		{`"message":"action started"`},
+		{`"message":"commit sent"`},
+		{`"message":"run decided"`, `"rule":"turn"`},
 		{`"message":"message sent"`},
 	}
 }
 
-// pauseLines are where a worker is stopped for longer than the broker waits for it, most of them between the two writes of an alert.
 func pauseLines() [][]string {
 	return [][]string{
 		{`"message":"alert recorded"`, `"rule":"short-ladder"`},
+		{`"message":"alert put"`, `"rule":"short-ladder"`},
 		{`"message":"commit sent"`},
-		{`"message":"alert put"`, `"rule":"short-ladder"`},
-		{`"message":"alert recorded"`, `"rule":"short-ladder"`},
-		{`"message":"alert put"`, `"rule":"short-ladder"`},
 		{`"message":"action started"`},
-		{`"message":"alert recorded"`, `"rule":"short-ladder"`},
 	}
 }
 
@@ -194,8 +189,7 @@ func (t *torture) setTrap(ctx context.Context, f fault) {
 	var caught *worker
 	var start time.Time
 	sprung := make(chan struct{})
-	next := "" // mark of the step after the one that the line is about
-	trap := &trap{spring: func(w *worker, line []byte) bool {
+	trap := &trap{spring: func(w *worker) bool {
 		if !w.up.Load() || !w.busy.TryLock() {
 			return false
 		}
@@ -204,7 +198,7 @@ func (t *torture) setTrap(ctx context.Context, f fault) {
 			w.busy.Unlock()
 			return false
 		}
-		caught, next = w, t.stepAfter(line)
+		caught = w
 		close(sprung)
 		return true
 	}}
@@ -223,7 +217,7 @@ func (t *torture) setTrap(ctx context.Context, f fault) {
 	defer caught.busy.Unlock()
 	t.progress("%s: %s at %s", f.Kind, caught.name, texts)
 	if f.Kind == pauseAtLine {
-		t.holdBack(next)
+		hold(max(f.For, longPause))
 		caught.signal(syscall.SIGCONT)
 	} else if err := caught.awaitReady(context.Background()); err != nil {
 		t.fail(err)
@@ -231,31 +225,8 @@ func (t *torture) setTrap(ctx context.Context, f fault) {
 	t.over(f.Kind, start)
 }
 
-// Pauses at a line: longer than ack_wait of the configuration, and shorter than timeout and settle together.
-const (
-	longPause    = 4 * time.Second
-	longestPause = 9 * time.Second
-)
-
-// holdBack waits until others have done what a stopped worker was at: of an alert, until they have taken the next step.
-func (t *torture) holdBack(next string) {
-	if next == "" {
-		hold(longPause)
-		return
-	}
-	_ = until(context.Background(), longestPause, func() bool { return t.hasHeard(next) }) // then they have not, and it goes on
-}
-
-// stepAfter is the mark of the step after the one that a line of the log is about, "" when it is about no alert.
-func (t *torture) stepAfter(line []byte) string {
-	var about struct {
-		Event string `json:"event_id"`
-	}
-	if json.Unmarshal(line, &about) != nil {
-		return ""
-	}
-	return nextStep(t.balancer.mark(about.Event))
-}
+// longPause is longer than ack_wait of the configuration, and shorter than timeout and settle together.
+const longPause = 3500 * time.Millisecond
 
 // committed is told of a commit that a worker has made, before the worker knows; after is called when it may know. If a kill is due the
 // worker is killed before it is answered, or just after.

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -78,25 +76,13 @@ func push(seed uint64, i int, of purpose, repository int) parcel {
 
 // reading is one reading of an alert. Several of one step have its mark and ids of their own.
 func reading(l *ladder, step, copy int) parcel {
-	mark := stepMark(l.name, step)
+	mark := fmt.Sprintf("%s/%d", l.name, step)
 	sum := sha1.Sum(fmt.Appendf(nil, "%d/%s/%d", l.seed, mark, copy)) //nolint:gosec // as above
 	countdown, of := l.countdowns[step%len(l.countdowns)], rung
 	if countdown == risen {
 		of = rise
 	}
 	return newParcel(hex.EncodeToString(sum[:]), mark, of, l.branch, 0, map[string]any{"ladder": l.name, "countdown": countdown})
-}
-
-func stepMark(ladder string, step int) string { return fmt.Sprintf("%s/%d", ladder, step) }
-
-// nextStep is the mark of the step after that of a mark, "" when it is the mark of no step.
-func nextStep(mark string) string {
-	name, number, ok := strings.Cut(mark, "/")
-	step, err := strconv.Atoi(number)
-	if !ok || err != nil {
-		return ""
-	}
-	return stepMark(name, step+1)
 }
 
 // newParcel is a push as CodeArts Repo shapes it, with the mark in it.
@@ -148,10 +134,10 @@ type ladder struct {
 // ladders are the alerts of a run. In the short ones a memory that falls back by one step is wrong about the next.
 func ladders(seed uint64) []*ladder {
 	var all []*ladder
-	for i := range 14 {
+	for i := range 6 {
 		all = append(all, &ladder{fmt.Sprintf("short-%d", i), "ladder-short", seed, []int{1, risen}})
 	}
-	for i := range 8 {
+	for i := range 4 {
 		all = append(all, &ladder{fmt.Sprintf("long-%d", i), "ladder-long", seed, []int{5, 4, 3, 2, 1, risen}})
 	}
 	return all

@@ -35,14 +35,14 @@ func brokerFaults() []string { return []string{killBroker, killLeader, pauseBrok
 // otherFaults may overlap each other and anything else.
 func otherFaults() []string {
 	return []string{
-		killReceiver, killWorker, pauseReceiver, pauseWorker, partitionWorker, journalFull,
+		killReceiver, killWorker, killAtLine, pauseReceiver, pauseWorker, pauseAtLine, partitionWorker, journalFull,
 		codeArtsSlow, codeArtsFailing, codeArtsCut, robotsSlow, robotsFailing, robotsCut,
 	}
 }
 
 // allFaults are the kinds a run must have seen.
 func allFaults() []string {
-	return append(append(brokerFaults(), otherFaults()...), killBetween, killAtLine, pauseAtLine)
+	return append(append(brokerFaults(), otherFaults()...), killBetween)
 }
 
 // fault is one fault of a plan.
@@ -57,36 +57,16 @@ type fault struct {
 const (
 	brokerEvery  = 20 * time.Second // an election may take 9 s
 	otherEvery   = 3 * time.Second
-	killEvery    = 5 * time.Second // at a line
-	pauseEvery   = 8 * time.Second // at a line
-	pauseOften   = 3 * time.Second
 	betweenEvery = 1800 * time.Millisecond
 )
 
-// plan draws the faults of a run from a seed, in the order of their time. Every kind is there at least once. Where the memory of alerts is
-// broken workers are stopped more often: what shows it, one that is overtaken, is rare otherwise.
-func plan(seed uint64, length time.Duration, broken string) []fault {
-	pauses := pauseEvery
-	if broken == "alert_cas" {
-		pauses = pauseOften
-	}
+// plan draws the faults of a run from a seed, in the order of their time. Every kind is there at least once.
+func plan(seed uint64, length time.Duration) []fault {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	all := spread(rnd, brokerFaults(), length, brokerEvery, 1500*time.Millisecond, 4*time.Second)
 	all = append(all, spread(rnd, otherFaults(), length, otherEvery, 500*time.Millisecond, 3500*time.Millisecond)...)
 	all = append(all, spread(rnd, []string{killBetween}, length, betweenEvery, 50*time.Millisecond, 300*time.Millisecond)...)
-	all = append(all, atLines(rnd, killAtLine, length, killEvery)...)
-	all = append(all, atLines(rnd, pauseAtLine, length, pauses)...)
 	slices.SortStableFunc(all, func(a, b fault) int { return int(a.At - b.At) })
-	return all
-}
-
-// atLines are faults of a kind whose picks are one line after the other.
-func atLines(rnd *rand.Rand, kind string, length, every time.Duration) []fault {
-	all := spread(rnd, []string{kind}, length, every, 50*time.Millisecond, 300*time.Millisecond)
-	first := rnd.Uint64N(1000)
-	for i := range all {
-		all[i].Pick = first + uint64(i)
-	}
 	return all
 }
 

@@ -144,7 +144,7 @@ func (t *torture) loadAndBreak(ctx context.Context, length time.Duration) {
 	var delivering, aside sync.WaitGroup
 	aside.Go(func() { keepTurning(loading, t.codeArts) })
 	aside.Go(func() { t.tell(loading, began) })
-	aside.Go(func() { t.follow(loading, began, plan(t.Seed, length, t.Break)) })
+	aside.Go(func() { t.follow(loading, began, plan(t.Seed, length)) })
 	for _, l := range ladders(t.Seed) {
 		aside.Go(func() { t.climb(loading, draining, l) })
 	}

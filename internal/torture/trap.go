@@ -11,7 +11,7 @@ import (
 type trap struct {
 	texts [][]byte
 	// spring does what is to be done, at once; false: it could not, the trap stays.
-	spring func(w *worker, line []byte) bool
+	spring func(w *worker) bool
 }
 
 // traps are those that are set.
@@ -44,7 +44,7 @@ func (ts *traps) spring(w *worker, line []byte) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	for i, t := range ts.set {
-		if t.fits(line) && t.spring(w, line) {
+		if t.fits(line) && t.spring(w) {
 			ts.set = append(ts.set[:i], ts.set[i+1:]...)
 			return
 		}

@@ -85,16 +85,20 @@ func (w *world) play(ruleset *rules.Ruleset, rule *rules.Rule, st *step, impatie
 	}
 	seen.decided = true
 	for i := range h.Decision.Items {
-		item := &h.Decision.Items[i]
-		if item.Fired && item.Throttled == "" {
-			h.items = append(h.items, item.Key)
-		}
-		for _, s := range item.Skipped {
-			h.skipped[ofItem(s.ID, item)] = s.Reason
-		}
-		w.carryOut(h, item, st, seen)
+		w.item(h, &h.Decision.Items[i], st, seen)
 	}
 	return h
+}
+
+// item notes what was decided for an item and imagines it carried out.
+func (w *world) item(h *happened, item *rules.Item, st *step, seen *seen) {
+	if item.Fired && item.Throttled == "" {
+		h.items = append(h.items, item.Key)
+	}
+	for _, s := range item.Skipped {
+		h.skipped[ofItem(s.ID, item)] = s.Reason
+	}
+	w.carryOut(h, item, st, seen)
 }
 
 // ofItem names an action of an item.
@@ -120,7 +124,7 @@ func (w *world) carryOut(h *happened, item *rules.Item, st *step, seen *seen) {
 	results := map[string]rules.Result{}
 	for i := range item.Actions {
 		a := &item.Actions[i]
-		ready, skipped, err := rules.RenderDeferredWatched(a, results, seen.condition)
+		ready, skipped, err := rules.RenderDeferredWatched(a, results, seen.watcher())
 		switch {
 		case err != nil:
 			h.broken[ofItem(a.ID, item)] = err.Error()

@@ -47,6 +47,14 @@ func (s *seen) matched(e *rules.Explanation) {
 	}
 }
 
+// watcher is nil when nobody asks what is reached.
+func (s *seen) watcher() rules.Watcher {
+	if s == nil {
+		return nil
+	}
+	return s.condition
+}
+
 // condition is a [rules.Watcher].
 func (s *seen) condition(part string, e rules.Explanation) {
 	if id, ok := strings.CutSuffix(part, ".if"); ok { // of an action that waited, the part is named by the action's id
@@ -62,6 +70,9 @@ func (s *seen) condition(part string, e rules.Explanation) {
 }
 
 func (s *seen) action(id string) {
+	if s == nil {
+		return
+	}
 	if i := slices.IndexFunc(s.outline.Actions, func(a rules.ActionLine) bool { return a.ID == id }); i >= 0 {
 		s.actions[i] = true
 	}

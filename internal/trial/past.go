@@ -140,7 +140,7 @@ func (f ownFacts) reply(call rules.Call) Reply {
 		return Reply{Missing: true, Why: "was not fetched: the run was " + f.d.Outcome + " before"}
 	case rec.NotRecorded:
 		return Reply{Missing: true, Why: fmt.Sprintf("was not recorded: it had %d bytes, and records hold %d", rec.Size, rules.MaxFactRecorded)}
-	case f.nullsWait && string(rec.Value) == "null" && fact.Continues:
+	case f.nullsWait && string(rec.Value) == "null" && fact.Wait.OnTimeout == rules.OnTimeoutContinue:
 		return Reply{NotReady: true}
 	}
 	return GivenFacts(f.rule, map[string]json.RawMessage{call.Fact: rec.Value}).Ask(call, 1)

@@ -105,12 +105,7 @@ func Play(in Input) *Played {
 	flat := in.View.Flat()
 	p := &Played{Match: in.Rule.ExplainMatch(&flat)}
 	if !slices.Contains(in.Ruleset.Match(nil, &flat), in.Rule) {
-		p.Outcome = NotCandidate
-		if leaf := p.Match.FirstFalse(); leaf != nil {
-			p.Reason = describe(leaf)
-		} else {
-			p.Reason = "the rule is off"
-		}
+		p.Outcome, p.Reason = NotCandidate, whyNot(&p.Match)
 		return p
 	}
 	view := *in.View
@@ -137,6 +132,19 @@ func (in *Input) ownCommit(id string) events.Chain {
 		return events.Chain{}
 	}
 	return in.OwnCommit(id)
+}
+
+// WhyNot says why a rule is no candidate of an event.
+func WhyNot(rule *rules.Rule, event *events.Flat) string {
+	match := rule.ExplainMatch(event)
+	return whyNot(&match)
+}
+
+func whyNot(match *rules.Explanation) string {
+	if leaf := match.FirstFalse(); leaf != nil {
+		return describe(leaf)
+	}
+	return "the rule is off"
 }
 
 // describe is what a line of match wanted and saw.

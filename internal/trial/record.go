@@ -155,7 +155,7 @@ func (r *recorder) gather(t *recordedTest) error {
 		fact, _ := t.Rule.Fact(name)
 		record, ok := t.Decision.Facts[name]
 		switch {
-		case !ok, fact.Continues && string(record.Value) == "null": // it was asked for in vain, or not at all
+		case !ok, fact.Wait.OnTimeout == rules.OnTimeoutContinue && string(record.Value) == "null": // it was asked for in vain, or not at all
 			put(t.facts, name, textNode("not_ready"))
 		case record.NotRecorded:
 			t.missing = append(t.missing, name)

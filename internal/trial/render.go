@@ -103,6 +103,10 @@ func lines(text string) []string {
 	return out
 }
 
+// Difference is the lines of two texts: those of the first alone with "- " before them, those of the second alone with "+ ", and those of
+// both with two blanks.
+func Difference(first, second string) []string { return difference(lines(first), lines(second)) }
+
 // maxCompared is up to how many lines a difference is looked for line by line.
 const maxCompared = 1000
 

@@ -22,7 +22,7 @@ func (f *fileCompiler) rule(n *yaml.Node, number int) {
 		return
 	}
 	before := len(f.compiler.problems)
-	r := &Rule{pos: f.position(n), vars: f.vars, cat: f.cat}
+	r := &Rule{pos: f.position(n), vars: f.vars, cat: f.cat, fingerprint: fingerprint(n, f.varsNode)}
 	what := f.ruleName(m, r, number)
 	f.onlyWithin(m, what, []level{{"rules", []string{"vars"}}}, ruleKeys)
 	f.required(m, what, ruleKeys)

@@ -72,8 +72,7 @@ type Fact struct {
 	Name string
 	Kind *FactKind
 	Each bool // it has a for_each: one call for each element
-	// Continues tells that the rule goes on without it when it was awaited in vain: on_timeout: continue.
-	Continues bool
+	Wait Wait // how it is waited for
 }
 
 // Fact is the fact of that name, false when the rule fetches none.
@@ -83,7 +82,7 @@ func (r *Rule) Fact(name string) (Fact, bool) {
 		return Fact{}, false
 	}
 	f := r.fetches[i]
-	return Fact{Name: f.name, Kind: f.kind, Each: f.forEach != nil, Continues: f.onTimeout == OnTimeoutContinue}, true
+	return Fact{Name: f.name, Kind: f.kind, Each: f.forEach != nil, Wait: f.wait()}, true
 }
 
 // Schedule is the schedule of a rule of this ruleset; false when it has none, or is off.

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"sync"
 	"time"
@@ -80,6 +81,8 @@ type Rule struct {
 	when    *expr
 	actions []*action
 	cat     *Catalogue
+
+	fingerprint [sha256.Size]byte
 }
 
 // Name is unique within the ruleset.
