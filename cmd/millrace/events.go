@@ -21,7 +21,7 @@ func eventsCommand() *cobra.Command {
 		Short: "See what was accepted, and have it handled once more",
 		Long: `Looks at the events in the archive. list and show say what was accepted and what came of it; replay has workers match an event once
 more, which does what was not done, and nothing twice.`,
-		Args: noArgs,
+		Args: noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(eventListCommand(), eventShowCommand(), eventReplayCommand())
