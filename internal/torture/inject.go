@@ -48,7 +48,7 @@ func (t *torture) inject(ctx context.Context, f fault) {
 	case killBroker, killLeader, pauseBroker, partitionBroker:
 		t.onBroker(ctx, f)
 	case journalFull:
-		t.progress("%s: not yet, the receiver has no journal", f.Kind)
+		t.progress("%s: not yet, the receivers of the run have no journal", f.Kind)
 	default:
 		t.inWeather(f)
 	}

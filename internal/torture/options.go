@@ -45,7 +45,7 @@ func readOptions(args []string, out io.Writer) (options, error) {
 	case o.Seconds < 5 || o.Rate < 1:
 		err = fmt.Errorf("%d seconds at %d a second are too little; give at least 5 and 1", o.Seconds, o.Rate)
 	case o.Break == "journal":
-		err = fmt.Errorf("the receiver has no journal that could be broken")
+		err = fmt.Errorf("the receivers of the run have no journal that could be broken")
 	case o.Break != "" && !slices.Contains(mechanisms(), o.Break):
 		err = fmt.Errorf("there is no mechanism %q; there are %s", o.Break, strings.Join(mechanisms(), ", "))
 	case seed == "":
