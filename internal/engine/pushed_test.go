@@ -215,7 +215,10 @@ func TestPushedRecordIsLost(t *testing.T) {
 	delete(store.revs, pushedSubject)
 	w.poll(2)
 	w.wantState(one.Digest(), 1, "no ruleset has been pushed yet")
-	pushRules(t, store, compiledRules(t, oneRule("two")))
+	two := compiledRules(t, oneRule("two"))
+	pushRules(t, store, two) // the first again, as one was
+	w.poll(1)
+	w.wantState(two.Digest(), 1, "")
 	pushRules(t, store, one)
 	w.poll(1)
 	w.wantState(one.Digest(), 2, "")

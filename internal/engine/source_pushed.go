@@ -111,7 +111,10 @@ type pushedSource struct {
 	records RecordReader
 	live    *Live
 
-	done uint64 // the generation that is in use, or refused for good
+	// done and digest are the generation and the ruleset that are in use, or refused for good. A record that was lost and written again
+	// counts from 1, so the generation alone does not tell.
+	done   uint64
+	digest string
 }
 
 // next offers what is pushed. While it is compiled something else may be pushed: that is offered at the next poll.
@@ -122,7 +125,7 @@ func (s *pushedSource) next(ctx context.Context, _ time.Time) (*offer, error) {
 		return nil, err
 	case p.rev == 0:
 		return nil, errNothingPushed
-	case p.Generation == s.done:
+	case p.Generation == s.done && p.Digest == s.digest:
 		return nil, nil
 	}
 	return &offer{digest: p.Digest, generation: p.Generation, compile: func(ctx context.Context) (*rules.Ruleset, rules.Problems, error) {
@@ -130,7 +133,7 @@ func (s *pushedSource) next(ctx context.Context, _ time.Time) (*offer, error) {
 	}}, nil
 }
 
-func (s *pushedSource) handled(o *offer) { s.done = o.generation }
+func (s *pushedSource) handled(o *offer) { s.done, s.digest = o.generation, o.digest }
 
 func (s *pushedSource) compile(ctx context.Context, digest string) (*rules.Ruleset, rules.Problems, error) {
 	if rs := s.live.compiled(digest); rs != nil {
