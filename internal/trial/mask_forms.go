@@ -32,18 +32,23 @@ type privateForm struct {
 }
 
 // secretName is the name of something secret, in text: api_key, DB_PASSWORD, accessToken.
-const secretName = `(?i:[\w-]*(?:password|passwd|passphrase|pwd|secret|token|credentials?|authorization|(?:api|access|secret|private|signing|encryption)[_-]?key))`
+const secretName = `(?i:[\w-]*(?:password|passwd|passphrase|pwd|[_-]pass|secret|token|credentials?|authorization|(?:api|access|secret|private|signing|encryption)[_-]?key))`
 
 // privateForms are the forms beside those that rules.FindSecrets knows.
 var privateForms = []privateForm{
 	{maskSecret, regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\z)`), nil},
 	{maskSecret, regexp.MustCompile(`\beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?`), nil},
 	{maskSecret, regexp.MustCompile(`\b[a-zA-Z][a-zA-Z0-9+.-]*://([^\s/@"'<>]+)@`), func(user string) bool { return user != "git" }},
-	{maskSecret, regexp.MustCompile(`[?&;](?i:access_token|private_token|token|key|sign|signature|secret|password|pwd|x-amz-signature)=([^\s&#"'<>]+)`), nil},
+	{maskSecret, regexp.MustCompile(`[?&;](?i:access_token|private_token|token|key|sig|sign|signature|secret|password|pwd|x-amz-signature)=([^\s&#"'<>]+)`), nil},
 	{maskSecret, regexp.MustCompile(`(?i:hooks?|webhooks?|services)/([0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})`), nil},
 	{maskSecret, regexp.MustCompile(`\b(?i:bearer|basic)\s+([\w.~+/=-]{8,})`), nil},
-	{maskSecret, regexp.MustCompile(secretName + `["']?\s*[=:]\s*["']?([^\s"',;&<>{}\[\]()]{6,})`), looksRandom},
-	{maskSecret, regexp.MustCompile(`\b(?:sk|pk|rk|whsec|npm|dop_v1|hf|AIza)[-_][\w-]{16,}`), looksRandom},
+	// The quotes may be those of JSON in a text.
+	{maskSecret, regexp.MustCompile(secretName + `\\*["']?\s*[=:：]\s*\\*["']?((?:[^\s"',;&<>{}\[\]()\\]|\\+[^\s"',;&<>{}\[\]()\\]){6,})`), looksRandom},
+	{maskSecret, regexp.MustCompile(`(?:^|\s)--` + secretName + `\s+["']?([^\s"']{6,})`), looksRandom},
+	{maskSecret, regexp.MustCompile(`(?:密码|口令|密钥|私钥|令牌)["']?\s*(?:[=:：]|是|为)\s*["']?([^\s"',;，。；]{6,})`), looksRandom},
+	{maskSecret, regexp.MustCompile(`\b(?i:cookie):[ \t]*([^\r\n"']+)`), looksRandom},
+	{maskSecret, regexp.MustCompile(`\b(?:sk|pk|rk|whsec|npm|pypi|dckr_pat|dop_v1|hf)[-_][\w-]{16,}`), looksRandom},
+	{maskSecret, regexp.MustCompile(`\b(?:AIza[\w-]{30,}|LTAI[A-Za-z0-9]{12,}|SG\.[\w-]{16,}\.[\w-]{16,})`), looksRandom},
 	{maskSecret, regexp.MustCompile(`\b[A-Z0-9]{20}\b`), isAccessKey},
 	{maskSecret, regexp.MustCompile(`\b[A-Za-z0-9]{40}\b`), isSecretKey},
 	{maskEmail, regexp.MustCompile(`[\p{L}\p{N}._%+-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+`), func(found string) bool { return !nobody.MatchString(found) }},
@@ -128,7 +133,7 @@ func looksRandom(text string) bool {
 // secretWords and phoneWords are how names of private values end, word by word.
 var (
 	secretWords = []string{
-		"password", "passwd", "passphrase", "pwd", "secret", "secrets", "token", "tokens", "credential", "credentials", "authorization", "cookie",
+		"password", "passwd", "passphrase", "pwd", "pass", "secret", "secrets", "token", "tokens", "credential", "credentials", "authorization", "cookie",
 		"apikey", "accesskey", "secretkey", "privatekey", "ak", "sk", "api key", "access key", "secret key", "private key", "signing key", "encryption key", "robot key",
 	}
 	phoneWords = []string{"phone", "phones", "mobile", "telephone", "tel", "cellphone", "phone number", "mobile number", "phone no", "mobile no"}

@@ -28,6 +28,7 @@ func maskJSON(t *testing.T, text, ruleText string) string {
 func TestMask(t *testing.T) {
 	const sha, uuid = "9f8e7d6c5b9f8e7d6c5b9f8e7d6c5b9f8e7d6c5b", "7b1f2c64-4a8e-4f43-9d61-0c4f5d3f9a10"
 	jwt := "ey" + "JhbGciOiJIUzI1NiJ9.ey" + "JzdWIiOiIxMjM0NTY3ODkwIn0.dBjftJeZ4CVPmB92K27uhbUJU1p1r"
+	mixed := strings.Repeat("aB3dE5fG7h", 4)
 	secretKey := "Zb3kQ9xV7mT1pL5sW8" + "nR2cY6dF4gH0jAeUiOqE1z"
 	for name, tt := range map[string]struct{ in, rules, want string }{
 		"e-mails":              {`["li@shop.cn","by Li <li@shop.cn>, Wu <wu.x+1@a.b.example>"]`, "", `["person-1@example.com","by Li <person-1@example.com>, Wu <person-2@example.com>"]`},
@@ -51,6 +52,14 @@ func TestMask(t *testing.T) {
 		"private keys":         {`"-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nrest"`, "", `"masked-1\nrest"`},
 		"half a private key":   {`"a -----BEGIN PRIVATE KEY-----\nMIIE"`, "", `"a masked-1"`},
 		"redacted already":     {`{"token":"` + rules.Redacted + `"}`, "", `{"token":"` + rules.Redacted + `"}`},
+		"in JSON in text":      {`"{\\\"password\\\": \\\"hunter2x\\\", \\\"n\\\": 1}"`, "", `"{\\\"password\\\": \\\"masked-1\\\", \\\"n\\\": 1}"`},
+		"twice in JSON":        {`"{\\\\\"token\\\\\":\\\\\"hunter2x\\\\\"}"`, "", `"{\\\\\"token\\\\\":\\\\\"masked-1\\\\\"}"`},
+		"on a command line":    {`"login --user li --password hunter2x -v; run --token 'abc123def'"`, "", `"login --user li --password masked-1 -v; run --token 'masked-2'"`},
+		"in Chinese":           {`["密码：hunter2x，谢谢","令牌是 abc123def"]`, "", `["密码：masked-1，谢谢","令牌是 masked-2"]`},
+		"short for password":   {`{"x":"DB_PASS=hunter2x","DB_PASS":"y","t":"--- PASS: TestX1of2","bypass":"v2"}`, "", `{"x":"DB_PASS=masked-1","DB_PASS":"masked-2","t":"--- PASS: TestX1of2","bypass":"v2"}`},
+		"cookies":              {`"Cookie: sid=a1b2; lang=zh\nnext"`, "", `"Cookie: masked-1\nnext"`},
+		"keys of services":     {`["AIza` + mixed + `","LTAI` + mixed[:20] + `","pypi-` + mixed + `","SG.` + mixed + `.` + mixed + `"]`, "", `["masked-1","masked-2","masked-3","masked-4"]`},
+		"signed addresses":     {`"https://obs.example/x?sv=1&sig=0123456789ab"`, "", `"https://obs.example/x?sv=1&sig=masked-1"`},
 		"words":                {`["the secret: nothing","token is fine","key=value","v1.2+20261120"]`, "", `["the secret: nothing","token is fine","key=value","v1.2+20261120"]`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,6 +79,7 @@ func FuzzMask(f *testing.F) {
 		"li@shop.cn", "a@b.c@d.example", "https://li:pa55@repo.example/x?token=abcdefgh1", "+86 13812345678", "password: hunter2hunter2",
 		"-----BEGIN PRIVATE KEY-----", "person-1@example.com", "Bearer masked-1masked", "git@a.example", "\xff\x00\u2028", "token=10000000001",
 		"x://git@a.example b@git@a.example", "AKIA1234567890ABCDEF", "key=a@b.cd&sign=c@d.ef",
+		`{\"password\": \"hunter2x\"}`, `token: ab\cd12\`, "--password hunter2x", "密码：hunter2x", "Cookie: a=b; c=l@shop.cn",
 	} {
 		f.Add(s, s+" and")
 	}
