@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -64,7 +65,7 @@ func (r *recorder) testNode(t *recordedTest, several bool) *yaml.Node {
 		if r.masks != nil {
 			c = r.masks.text(c, true)
 		}
-		n.HeadComment += "# " + strings.Join(strings.Fields(c), " ") + "\n"
+		n.HeadComment += "# " + oneLine(c) + "\n"
 	}
 	if several {
 		put(n, "rule", textNode(t.Rule.Name()))
@@ -90,6 +91,16 @@ func (r *recorder) testNode(t *recordedTest, several bool) *yaml.Node {
 	}
 	put(n, "want", want)
 	return n
+}
+
+// oneLine is a text as a comment can hold it: reasons hold what came with the event, and YAML takes no control characters.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, strings.Join(strings.Fields(text), " "))
 }
 
 // other is a step with another event of the same body, which this one is throttled or overtaken by; nil when there was none.

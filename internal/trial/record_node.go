@@ -17,7 +17,10 @@ import (
 // textNode is a text as YAML has it.
 func textNode(text string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
-	if strings.Contains(strings.TrimRight(text, "\n"), "\n") {
+	switch {
+	case strings.HasPrefix(text, "\t"): // as the first line of several it would be read as a part of the indentation
+		n.Style = yaml.DoubleQuotedStyle
+	case strings.Contains(strings.TrimRight(text, "\n"), "\n"):
 		n.Style = yaml.LiteralStyle
 	}
 	return n

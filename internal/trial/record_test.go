@@ -151,6 +151,16 @@ func TestRecordFaults(t *testing.T) {
 		"texts that look like something else": {
 			rules: recordedRules, body: strings.Replace(recordedPush, `{`, `{"<<":"<<","y":["yes","null","~","0x1f","1_000","- a",": b","  \n a\n","\u0000\u2028\ufeff","2026-01-01","\ttab\nx"],`, 1), facts: small,
 		},
+		"facts that look like something else": {
+			rules: recordedRules, body: recordedPush, facts: map[string]json.RawMessage{"file": json.RawMessage(`{"content":"\tall:\n\t\tmake"}`)},
+		},
+		"a reason with control characters": {
+			rules: recordedRules, body: recordedPush, facts: small,
+			change: func(in *Recording) {
+				in.Runs[0].Decision.Outcome, in.Runs[0].Decision.Reason = rules.OutcomeNoMatch, "a\u001b[31m\u2028b\x00"
+			},
+			want: "a worker decided no_match (a\ufffd[31m b\ufffd); of what is recorded the rule makes acted",
+		},
 		"keys that are there twice": {rules: recordedRules, body: strings.Replace(recordedPush, `{`, `{"user_name":"Wu",`, 1), facts: small},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +172,7 @@ func TestRecordFaults(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			faults := strings.Join(r.Faults, "\n")
+			faults := oneLine(strings.Join(r.Faults, "\n"))
 			if !strings.Contains(faults, tt.want) || tt.want == "" && faults != "" {
 				t.Errorf("faults %q\n%s", faults, r.Text)
 			}
