@@ -53,6 +53,9 @@ func (o explainOptions) runStored(cmd *cobra.Command, paths []string, facts map[
 	defer archive.Close()
 	past, err := archive.Look(cmd.Context(), o.event)
 	if err != nil {
+		if strings.HasSuffix(o.event, ".json") { // a file was meant
+			return fmt.Errorf("there is no file %s, and as the id of an event: %w", o.event, err)
+		}
 		return err
 	}
 	ruleset := past.Ruleset

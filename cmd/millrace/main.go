@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -47,14 +48,18 @@ func rootCommand() *cobra.Command {
 func run(ctx context.Context, args []string) int {
 	root := rootCommand()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	return tell(os.Stderr, root.ExecuteContext(ctx))
+}
+
+// tell says why a command failed, and returns its exit code.
+func tell(out io.Writer, err error) int {
 	switch {
 	case err == nil:
 		return 0
 	case errors.Is(err, errSilent):
 		return 1
 	}
-	fmt.Fprintln(os.Stderr, "millrace:", err)
+	fmt.Fprintln(printable{out}, "millrace:", err)
 	if usage := (usageError{}); errors.As(err, &usage) {
 		return 2
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -28,5 +29,24 @@ func TestMisspeltCommands(t *testing.T) {
 	walk(nil, rootCommand())
 	if tried < 15 {
 		t.Errorf("only %d commands were found", tried)
+	}
+}
+
+// TestErrorsArePrintable: an error may hold what came from outside, and no terminal obeys that.
+func TestErrorsArePrintable(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		code int
+		want string
+	}{
+		{nil, 0, ""},
+		{errSilent, 1, ""},
+		{errors.New("pushed by \x1b[2Jbert\nline 2"), 1, "millrace: pushed by \\u001b[2Jbert\nline 2\n"},
+		{usageError{errors.New("no\u202ename")}, 2, "millrace: no\\u202ename\n"},
+	} {
+		var out strings.Builder
+		if code := tell(&out, tt.err); code != tt.code || out.String() != tt.want {
+			t.Errorf("%v: exit code %d, %q", tt.err, code, out.String())
+		}
 	}
 }
