@@ -63,7 +63,7 @@ func (r *recorder) testNode(t *recordedTest, several bool) *yaml.Node {
 	n := mapNode(textNode("name"), textNode(t.name))
 	for _, c := range t.comments {
 		if r.masks != nil {
-			c = r.masks.text(c, true)
+			c = r.masks.text(c, false)
 		}
 		n.HeadComment += "# " + oneLine(c) + "\n"
 	}
@@ -130,10 +130,10 @@ func (r *recorder) finish() error {
 	}
 	r.out.Text = text
 	for i, note := range r.out.Notes {
-		r.out.Notes[i] = r.masks.text(note, true)
+		r.out.Notes[i] = r.masks.text(note, false)
 	}
 	for i, fault := range r.out.Faults {
-		r.out.Faults[i] = r.masks.text(fault, true)
+		r.out.Faults[i] = r.masks.text(fault, false)
 	}
 	suite, problems := Read(r.Ruleset, []rules.File{{Name: "recorded_test.yaml", Data: text}}, noFiles)
 	if suite == nil {

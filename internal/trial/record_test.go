@@ -161,6 +161,13 @@ func TestRecordFaults(t *testing.T) {
 			},
 			want: "a worker decided no_match (a\ufffd[31m b\ufffd); of what is recorded the rule makes acted",
 		},
+		"a reason with what is private": {
+			rules: recordedRules, body: recordedPush, facts: small,
+			change: func(in *Recording) {
+				in.Runs[0].Decision.Outcome, in.Runs[0].Decision.Reason = rules.OutcomeNoMatch, "call 13812345678 or li@shop.cn"
+			},
+			want: "a worker decided no_match (call 10000000001 or person-1@example.com); of what",
+		},
 		"keys that are there twice": {rules: recordedRules, body: strings.Replace(recordedPush, `{`, `{"user_name":"Wu",`, 1), facts: small},
 	} {
 		t.Run(name, func(t *testing.T) {
