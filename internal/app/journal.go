@@ -49,7 +49,7 @@ type broker struct {
 // newJournaled opens the journal and looks for NATS. A NATS that is away is no reason not to start, one that cannot be used is.
 func newJournaled(ctx context.Context, cfg *config.Config, settings stream.Config, watch *watch) (ingest.Publisher, func(), error) {
 	b := &broker{settings: settings, watch: watch, again: make(chan struct{}, 1)}
-	b.settings.Reconnected = b.reconnected
+	b.settings.Reconnected, b.settings.Disconnected = b.reconnected, b.disconnected
 	var err error
 	b.journal, err = journal.Open(journal.Options{
 		Dir: cfg.Receiver.Journal.Dir, MaxBytes: int64(cfg.Receiver.Journal.MaxBytes), Hold: cfg.Receiver.Journal.Hold,
@@ -137,6 +137,13 @@ func (b *broker) look(ctx context.Context) {
 func (b *broker) reconnected() {
 	b.journal.Reconnected()
 	wake(b.again)
+}
+
+// disconnected is called by the connection. One that was never used, as the stores were not fit, has nothing to say: it is not found again.
+func (b *broker) disconnected() {
+	if b.conn.Load() != nil {
+		b.journal.Disconnected()
+	}
 }
 
 // wake wakes whoever reads from c, once.

@@ -73,6 +73,7 @@ type Journal struct {
 	link     link
 	refusal  error // why the broker refuses
 	epoch    uint64
+	lost     bool // the broker: nobody knows what it has
 	closed   bool
 
 	arrived chan struct{} // something is in the queue

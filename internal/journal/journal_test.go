@@ -279,6 +279,37 @@ func TestHeldUntilTheClockSaysSo(t *testing.T) {
 	}
 }
 
+// TestNothingGoesWhileTheBrokerIsLost: it may lose the last that it has acknowledged, however long it takes to come back.
+func TestNothingGoesWhileTheBrokerIsLost(t *testing.T) {
+	var ahead atomic.Int64
+	w := newWorld(t, func(o *Options) { o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) } })
+	w.open()
+	w.put("shop/1")
+	ahead.Store(int64(30 * time.Minute))
+	w.put("shop/2") // closes the first segment
+	w.journal.Disconnected()
+	ahead.Store(int64(48 * time.Hour))
+	w.journal.tidy()
+	if s := w.journal.Stats(); s.Files != 2 {
+		t.Fatalf("while the broker is lost: %+v", s)
+	}
+	w.journal.Reconnected()
+	eventually(t, "all to be published again", func() error { return w.broker.has(2, "shop/1", "shop/2") })
+	eventually(t, "the end of it", w.published)
+	w.journal.tidy()
+	if s := w.journal.Stats(); s.Files != 2 {
+		t.Errorf("the hold begins anew: %+v", s)
+	}
+	ahead.Store(int64(50 * time.Hour))
+	eventually(t, "the files to go", func() error {
+		w.journal.tidy()
+		if s := w.journal.Stats(); s.Files != 0 {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
+}
+
 func TestFull(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.MaxBytes = MinBytes })
 	w.open()

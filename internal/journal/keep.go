@@ -264,7 +264,7 @@ func (j *Journal) past() []*segment {
 	}
 	var all []*segment
 	for _, s := range j.segments {
-		if s.sealed && s.done() && now.Sub(s.touched) >= j.opts.Hold {
+		if !j.lost && s.sealed && s.done() && now.Sub(s.touched) >= j.opts.Hold {
 			all = append(all, s)
 		}
 	}

@@ -76,12 +76,21 @@ func (j *Journal) stick(s *segment, e *events.Event, err error) {
 	line.Str("reason", "the broker will not take it as it is; it is kept, and tried again after a start and a reconnect").Msg("event stuck")
 }
 
+// Disconnected says that the broker is lost. It may have lost what it had not written to its disk, so nothing is removed until it is found
+// again and has it all.
+func (j *Journal) Disconnected() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lost = true
+}
+
 // Reconnected says that the broker was lost and is found again: it may have lost what it had not written to its disk. All that is in
 // the journal is published again.
 func (j *Journal) Reconnected() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.epoch++
+	j.lost = false
 	for _, s := range j.segments {
 		s.stuck, s.unread = false, clean
 		if s.synced > 0 {

@@ -56,6 +56,8 @@ type Config struct {
 	// Reconnected, if not nil, is called when the connection was lost and leads to a server again that can be worked with: that one may
 	// have lost what it had not written to its disk. It must return soon.
 	Reconnected func()
+	// Disconnected, if not nil, is called when the connection is lost, before Reconnected. It must return soon.
+	Disconnected func()
 
 	// serverVersion replaces what the server says of itself, in tests.
 	serverVersion string

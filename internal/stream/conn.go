@@ -113,9 +113,12 @@ func (c *Conn) dialOptions(timeout time.Duration) []nats.Option {
 		nats.ReconnectBufSize(-1), // refuse at once while disconnected, never keep in memory
 		nats.PingInterval(10 * time.Second),
 		nats.MaxPingsOutstanding(2),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			if err != nil {
 				c.log.Warn().Err(err).Msg("broker disconnected")
+			}
+			if c.cfg.Disconnected != nil && !nc.IsClosed() { // closed, it never comes back
+				c.cfg.Disconnected()
 			}
 		}),
 		nats.ReconnectHandler(c.reconnected),

@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -190,19 +191,26 @@ func TestCheckEvent(t *testing.T) {
 	}
 }
 
-// TestReconnectedIsTold each time the broker is found again, and not at the first.
+// TestReconnectedIsTold each time the broker is found again, and not at the first; and before, that it is lost.
 func TestReconnectedIsTold(t *testing.T) {
 	b := streamtest.Server(t)
 	b.Front()
-	told := make(chan struct{}, 10)
-	c, _ := open(t, b, func(cfg *Config) { cfg.Reconnected = func() { told <- struct{}{} } })
+	told := make(chan bool, 10)
+	var lost atomic.Bool
+	c, _ := open(t, b, func(cfg *Config) {
+		cfg.Disconnected = func() { lost.Store(true) }
+		cfg.Reconnected = func() { told <- lost.Swap(false) }
+	})
 	for range 2 {
 		if len(told) != 0 {
 			t.Error("it is told before")
 		}
 		b.Restart()
 		select {
-		case <-told:
+		case before := <-told:
+			if !before {
+				t.Error("it is found, and nothing said that it was lost")
+			}
 		case <-time.After(2 * time.Minute):
 			t.Fatal("it is not told")
 		}
