@@ -561,6 +561,51 @@ func TestUnreadableFileIsReadAgain(t *testing.T) {
 }
 
 // TestDamagedFiles: what a crash or a disk has done to files is told, what is whole is published, and new events are taken.
+// TestUnreadableAtTheStart: what cannot be opened at the start is not taken for empty, and not removed, however long it stays so.
+func TestUnreadableAtTheStart(t *testing.T) {
+	var ahead atomic.Int64
+	w := newWorld(t, func(o *Options) { o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) } })
+	w.broker.say(errAway)
+	w.open()
+	w.put("shop/1", "shop/2")
+	w.close()
+	w.broker.say(nil)
+	var readable atomic.Bool
+	w.openOn(func(d *fault) {
+		d.onRead = func(string) error {
+			if readable.Load() {
+				return nil
+			}
+			return syscall.EMFILE
+		}
+	})
+	eventually(t, "the second failure", func() error {
+		if n := len(w.log.with("journal damaged")); n < 2 { // when it was found, and when it was to be published
+			return fmt.Errorf("told %d times", n)
+		}
+		return nil
+	})
+	w.journal.Reconnected()
+	ahead.Store(int64(2 * time.Hour)) // the hold is over
+	w.journal.tidy()
+	if s := w.journal.Stats(); s.Files != 1 {
+		t.Fatalf("what nobody could read is gone: %+v", s)
+	}
+	readable.Store(true)
+	eventually(t, "all to be published", func() error {
+		ahead.Add(int64(readAgain))
+		signal(w.journal.again)
+		return w.broker.has(1, "shop/1", "shop/2")
+	})
+	eventually(t, "the end of it", w.published)
+	eventually(t, "its size to be known", func() error {
+		if s := w.journal.Stats(); s.Stuck || s.Files > 0 && s.Bytes == 0 {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
+}
+
 func TestDamagedFiles(t *testing.T) {
 	for name, c := range map[string]struct {
 		damage func(data []byte) []byte

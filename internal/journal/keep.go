@@ -119,6 +119,7 @@ func (j *Journal) readUnread() {
 
 // publishSegment publishes what is dirty in a segment, and tells how many events the broker has taken and whether that was all.
 func (j *Journal) publishSegment(ctx context.Context, s *segment) (sent int, ok bool) {
+	unsized := j.measure(s)
 	j.mu.Lock()
 	from, end := s.dirty, s.synced
 	if from == clean || from >= end {
@@ -127,7 +128,10 @@ func (j *Journal) publishSegment(ctx context.Context, s *segment) (sent int, ok 
 	s.dirty, s.reading = clean, from
 	j.mu.Unlock()
 	r := &round{journal: j, segment: s, failed: clean}
-	err := r.read(ctx, from, end)
+	err := unsized
+	if err == nil {
+		err = r.read(ctx, from, end)
+	}
 	r.flight.Wait()
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -144,6 +148,26 @@ func (j *Journal) publishSegment(ctx context.Context, s *segment) (sent int, ok 
 		s.need(r.failed)
 	}
 	return r.sent, r.failed == clean
+}
+
+// measure finds out how large a segment is that could not be looked at when it was found.
+func (j *Journal) measure(s *segment) error {
+	j.mu.Lock()
+	unsized := s.unsized
+	j.mu.Unlock()
+	if !unsized {
+		return nil
+	}
+	data, size, err := openSized(j.disk, s.name)
+	if err != nil {
+		return err
+	}
+	_ = data.Close() // only looked at
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s.synced, s.unsized = size, false
+	j.used += size
+	return nil
 }
 
 // round is one way through a segment.

@@ -93,7 +93,7 @@ func (j *Journal) Reconnected() {
 	j.lost = false
 	for _, s := range j.segments {
 		s.stuck, s.unread = false, clean
-		if s.synced > 0 {
+		if s.synced > 0 || s.unsized {
 			s.need(0)
 		}
 	}

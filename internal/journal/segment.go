@@ -33,6 +33,8 @@ type segment struct {
 	reading int64
 	// unread is the place from which the file could not be read, or clean.
 	unread int64
+	// unsized: it could not be looked at when it was found, so synced is not known.
+	unsized bool
 	// stuck: it has an event that the broker will never take as it is.
 	stuck bool
 	// touched is when the broker last took something of it.
@@ -115,20 +117,26 @@ func find(d disk, now time.Time) (all []found, strange []string, err error) {
 	return all, strange, nil
 }
 
+// openSized opens a file, and says how large it is.
+func openSized(d disk, name string) (data readFile, size int64, err error) {
+	if data, err = d.open(name); err != nil {
+		return nil, 0, err
+	}
+	if size, err = data.size(); err != nil {
+		return nil, 0, errors.Join(err, data.Close())
+	}
+	return data, size, nil
+}
+
 // look counts the events of a segment, and cuts off what is torn.
 func (f *found) look(d disk) {
-	data, err := d.open(f.name)
+	data, size, err := openSized(d, f.name)
 	if err != nil {
-		f.err = err
+		f.err, f.unsized = err, true
 		return
 	}
 	defer func() { _ = data.Close() }() // only read
-	size, err := data.size()
-	if err != nil {
-		f.err = err
-		return
-	}
-	f.synced = size // also when it cannot be read: it takes room
+	f.synced = size                     // also when it cannot be read: it takes room
 	scan := scanner{from: data, salt: f.salt, end: size}
 	for {
 		if _, _, err = scan.next(); err != nil {

@@ -253,11 +253,18 @@ func newWorld(t testing.TB, change ...func(o *Options)) *world {
 // open opens the journal as it is on the disk.
 func (w *world) open() *Journal {
 	w.t.Helper()
+	return w.openOn(func(*fault) {})
+}
+
+// openOn opens it on a disk that fails from the beginning.
+func (w *world) openOn(change func(d *fault)) *Journal {
+	w.t.Helper()
 	d, err := openFolder(w.dir)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.disk = &fault{disk: d}
+	change(w.disk)
 	j, err := openOn(w.disk, w.options)
 	if err != nil {
 		w.t.Fatal(err)
