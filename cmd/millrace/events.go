@@ -290,7 +290,7 @@ func (f *eventFlags) replayAll(cmd *cobra.Command, archive *app.Archive, places 
 			plan, err = archive.ReplayEvent(cmd.Context(), e.Event(), f.force)
 		}
 		if err != nil {
-			return fmt.Errorf("%w; %d of %d are replayed, and replaying one again does no harm", err, t.replayed, len(places))
+			return fmt.Errorf("%w; %d of %d are replayed, and replaying one again without --force does no harm", err, t.replayed, len(places))
 		}
 		t.count(plan)
 		if err := t.tell(e.ID, plan, "replayed", eventReplayed{e, plan.Refused == "", plan}); err != nil {

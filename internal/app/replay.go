@@ -135,7 +135,7 @@ func (a *Archive) ReplayDeadLetter(ctx context.Context, l *DeadLetter, force boo
 		return nil, err
 	}
 	if _, err := a.stores.DropDeadLetter(ctx, l.ID); err != nil {
-		return nil, fmt.Errorf("%w; its message was put, and the dead letter is still there: replaying it again does no harm", err)
+		return nil, fmt.Errorf("%w; its message was put, and the dead letter is still there: replaying it again without --force does no harm", err)
 	}
 	return r, nil
 }

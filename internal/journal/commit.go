@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/millrace/millrace/pkg/events"
@@ -51,6 +52,10 @@ func (j *Journal) append(ctx context.Context, e *events.Event) (*entry, error) {
 	default:
 	}
 	w.abandoned = true
+	if i := slices.Index(j.queue, w); i >= 0 { // not being written yet: a disk that stands still must not fill the memory
+		j.queue = slices.Delete(j.queue, i, i+1)
+		j.waiting -= int64(len(w.record))
+	}
 	return nil, fmt.Errorf("the disk has not answered: %w", ctx.Err())
 }
 
@@ -90,18 +95,13 @@ func (j *Journal) old() bool {
 	return s != nil && s.synced > 0 && j.opts.Now().Sub(s.begun) >= j.segmentAge
 }
 
-// take is the next batch and its size in bytes. What nobody waits for any more is left out.
+// take is the next batch and its size in bytes.
 func (j *Journal) take() (batch []*entry, size int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	taken := 0
 	for _, w := range j.queue {
 		length := int64(len(w.record))
-		if w.abandoned {
-			j.waiting -= length
-			taken++
-			continue
-		}
 		if len(batch) > 0 && size+length > maxBatch {
 			break
 		}

@@ -495,6 +495,11 @@ func TestDiskStandsStill(t *testing.T) {
 	w.queued(1)
 	cancel()
 	running.Wait()
+	w.journal.mu.Lock()
+	if n := len(w.journal.queue); n != 0 {
+		t.Errorf("%d records that nobody waits for stay in memory while the disk stands still", n)
+	}
+	w.journal.mu.Unlock()
 	w.disk.set(func(d *fault) { d.onSync = nil })
 	close(still.opened)
 	eventually(t, "what was written", func() error { return w.broker.has(1, "shop/written") })
