@@ -231,6 +231,13 @@ func TestRecall(t *testing.T) {
 			map[string]any{"build": nil},
 			"1 no longer fires",
 		},
+		"asked for twice, one waits": {
+			"", "on: push\nfetch:\n  a: { build_of: { job: j, commit: c } }\n  b: { build_of: { job: j, commit: c }, until: facts.b.no > 9, on_timeout: continue }\n" + message,
+			"on: push\nfetch:\n  a: { build_of: { job: j, commit: c } }\n  b: { build_of: { job: j, commit: c }, until: facts.b.no > 9, on_timeout: continue }\n" +
+				strings.Replace(message, "text: t", "text: u", 1),
+			map[string]any{"a": build{No: 3}, "b": build{No: 3}},
+			"1 different message",
+		},
 		"given up, and would wait": {
 			"", "on: push\nfetch: { build: { build_of: { job: j, commit: c }, on_timeout: continue } }\n" + message,
 			"on: push\nfetch: { build: { build_of: { job: j, commit: c } } }\n" + message,
@@ -284,6 +291,21 @@ func TestOwnCommits(t *testing.T) {
 	}
 	if got := counts(t, p.compare(Options{Before: p.recordedWith, After: after, ChainDepth: -1}), "rule"); got != "3 unchanged" {
 		t.Errorf("with no depth: %s", got)
+	}
+}
+
+// TestOwnCommitOfAFact: a run that ended because a fact names a commit of ours ends so again, though it awaited another fact then.
+func TestOwnCommitOfAFact(t *testing.T) {
+	const ask = "on: push\nfetch:\n  late: { build_of: { job: j, commit: c } }\n  soon: { build_of: { job: k, commit: c } }\n"
+	p := newPast(t, compiled(t, ruleText(ask+message)))
+	ours := strings.Repeat("ab", 20)
+	p.own[ours] = events.Chain{Depth: 1, Origin: "shop/z", Action: "k"}
+	p.push("a", "main", 0, map[string]any{"late": nil, "soon": build{Commit: ours}})
+	for own, want := range map[string]string{"": "1 unchanged", "on_own_commits: true\n": "1 not comparable"} {
+		report := p.compare(Options{Before: p.recordedWith, After: compiled(t, ruleText(own+ask+strings.Replace(message, "text: t", "text: u", 1)))})
+		if got := counts(t, report, "rule"); got != want {
+			t.Errorf("%q: %s, want %s\n%s", own, got, want, text(report))
+		}
 	}
 }
 

@@ -24,6 +24,7 @@ type recall struct {
 type recollection struct {
 	rule   string
 	calls  map[string]answer // by what was asked
+	named  map[string]answer // by fact and place too: two calls may ask the same, and not wait or get the same
 	groups []group
 }
 
@@ -102,7 +103,7 @@ func (r *run) replay(ctx context.Context, it *item, rs *rules.Ruleset, d *rules.
 	default:
 		return nil, false, nil
 	}
-	rec = &recollection{rule: d.Rule, calls: map[string]answer{}}
+	rec = &recollection{rule: d.Rule, calls: map[string]answer{}, named: map[string]answer{}}
 	for _, name := range slices.Sorted(maps.Keys(l.calls)) {
 		f, _ := rule.Fact(name)
 		a := answer{value: values[name], size: d.Facts[name].Size, none: l.none[name]}
@@ -122,7 +123,7 @@ func (r *run) replay(ctx context.Context, it *item, rs *rules.Ruleset, d *rules.
 
 func (rec *recollection) add(f rules.Fact, calls []rules.Call, a answer) {
 	if !f.Each {
-		rec.calls[key(calls[0])] = a
+		rec.one(calls[0], a)
 		return
 	}
 	g := group{answer: a}
@@ -134,10 +135,17 @@ func (rec *recollection) add(f rules.Fact, calls []rules.Call, a answer) {
 	if a.size > 0 || a.vain != nil || json.Unmarshal(a.value, &list) != nil || len(list) != len(calls) || brings(f) {
 		return
 	}
-	for i, k := range g.keys { // one element each
-		rec.calls[k] = answer{value: list[i]}
+	for i, c := range calls { // one element each
+		rec.one(c, answer{value: list[i]})
 	}
 }
+
+func (rec *recollection) one(c rules.Call, a answer) {
+	k := key(c)
+	rec.calls[k], rec.named[named(c, k)] = a, a
+}
+
+func named(c rules.Call, k string) string { return fmt.Sprintf("%s\x00%d\x00%s", c.Fact, c.Index, k) }
 
 // brings tells whether each call of a fact brings a list.
 func brings(f rules.Fact) bool {
@@ -162,7 +170,8 @@ func (l *listener) Ask(call rules.Call, ask int) trial.Reply {
 	f, _ := l.rule.Fact(call.Fact)
 	recorded, ok := l.decision.Facts[call.Fact]
 	switch {
-	case !ok && l.decision.Outcome == rules.OutcomeSkipped, ok && string(recorded.Value) == "null" && f.Wait.OnTimeout == rules.OnTimeoutContinue:
+	case !ok && (l.decision.Outcome == rules.OutcomeSkipped || l.decision.Outcome == rules.OutcomeOwnCommit),
+		ok && string(recorded.Value) == "null" && f.Wait.OnTimeout == rules.OnTimeoutContinue:
 		l.none[call.Fact] = true
 		return trial.Reply{NotReady: true}
 	case !ok || recorded.NotRecorded:
@@ -194,7 +203,7 @@ func (f *remembered) Ask(call rules.Call, _ int) trial.Reply {
 		g = f.group(k)
 		f.chosen[call.Fact] = g
 	}
-	a, ok := f.answer(k)
+	a, ok := f.answer(call, k)
 	if g != nil {
 		if ok = call.Index < len(g.keys) && g.keys[call.Index] == k && call.Last == (call.Index == len(g.keys)-1); ok {
 			a = g.part(fact, call.Index)
@@ -236,8 +245,11 @@ func (f *remembered) own(yield func(*recollection) bool) {
 	}
 }
 
-func (f *remembered) answer(k string) (answer, bool) {
+func (f *remembered) answer(call rules.Call, k string) (answer, bool) {
 	for rec := range f.own {
+		if a, ok := rec.named[named(call, k)]; ok && rec.rule == f.rule.Name() {
+			return a, true
+		}
 		if a, ok := rec.calls[k]; ok {
 			return a, true
 		}

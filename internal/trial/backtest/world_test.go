@@ -19,6 +19,7 @@ type build struct {
 	Outcome  string `json:"outcome"`
 	Finished bool   `json:"finished"`
 	Log      string `json:"log"`
+	Commit   string `json:"commit"`
 }
 
 type left struct {
@@ -29,7 +30,7 @@ type left struct {
 func testCatalogue() *rules.Catalogue {
 	text := func(name string) rules.Arg { return rules.Arg{Name: name, Type: rules.String, Required: true} }
 	return &rules.Catalogue{Event: rules.TypeFor[events.View]("event"), Facts: []rules.FactKind{
-		{Name: "build_of", Args: []rules.Arg{text("job"), text("commit")}, Result: rules.TypeFor[build]("build")},
+		{Name: "build_of", Args: []rules.Arg{text("job"), text("commit")}, Result: rules.TypeFor[build]("build"), Commit: "commit"},
 		{Name: "days_left", Args: []rules.Arg{text("id")}, Result: rules.TypeFor[left]("left")},
 		{Name: "packages", Args: []rules.Arg{text("status")}, Result: &rules.Type{Kind: rules.List, Elem: rules.TypeFor[left]("left")}},
 	}}
