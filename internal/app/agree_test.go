@@ -25,6 +25,7 @@ import (
 
 // TestWorkerAndTrialAgree: for every event of the corpus, every ruleset and any facts, a worker's engine and internal/trial have the
 // same candidates and decide the same, down to the record; and where the one leaves a dead letter, the other fails for the same reason.
+// A backtest comes to the same of the records later; so do tests made of them: TestRecordedTestsPass.
 func TestWorkerAndTrialAgree(t *testing.T) {
 	t.Parallel()
 	seen := map[string]int{}
@@ -34,10 +35,12 @@ func TestWorkerAndTrialAgree(t *testing.T) {
 		if problems.HasErrors() {
 			t.Fatal(problems)
 		}
+		edited := agreeEdited(t, live.Current())
+		none, _ := rules.Compile([]rules.File{{Name: "none.yaml", Data: []byte("rules: []\n")}}, engine.Catalogue(nil, nil))
 		for i, event := range corpus {
 			for seed := range uint64(8) {
 				a := newAgreement(t, live, event, fmt.Sprintf("%s, event %d, seed %d", name, i, seed), seed)
-				a.again = again
+				a.again, a.edited, a.none = again, edited, none
 				a.compare(seen)
 			}
 			if t.Failed() {
@@ -48,6 +51,7 @@ func TestWorkerAndTrialAgree(t *testing.T) {
 	for _, outcome := range []string{
 		rules.OutcomeActed, rules.OutcomeNoMatch, rules.OutcomeSkipped, rules.OutcomeShadow, rules.OutcomeOwnCommit, trial.NotCandidate, trial.Failed,
 		"evaluation", "timeout", "refused", "waited", "own event", "explained", "explained without record",
+		"backtested",
 	} {
 		if seen[outcome] == 0 {
 			t.Errorf("nothing ended as %s, so nothing is known of it: %v", outcome, seen)
@@ -111,12 +115,14 @@ type agreement struct {
 	what  string
 	live  *engine.Live
 	again *rules.Ruleset // the same rules, as somebody has them at hand: facts are found by what they ask for
-	event *events.Event
-	view  *events.View
-	seed  uint64
-	own   map[string]events.Chain
-	store *agreeStore
-	now   time.Time
+	// edited means the same and reads otherwise; none has no rule.
+	edited, none *rules.Ruleset
+	event        *events.Event
+	view         *events.View
+	seed         uint64
+	own          map[string]events.Chain
+	store        *agreeStore
+	now          time.Time
 }
 
 func newAgreement(t *testing.T, live *engine.Live, event *events.Event, what string, seed uint64) *agreement {
@@ -200,6 +206,7 @@ func (a *agreement) compare(seen map[string]int) {
 		decisions[rule.Name()] = decision
 	}
 	a.explain(orders, decisions, seen)
+	a.backtest(decisions, seen)
 }
 
 // run hands a run to the engine, and again each time it is to wait.
