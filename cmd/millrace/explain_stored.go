@@ -64,6 +64,8 @@ func (o explainOptions) runStored(cmd *cobra.Command, paths []string, facts map[
 		if ruleset, err = compile(cmd, o.configFile(), paths); err != nil {
 			return err
 		}
+	case ruleset == nil && past.Recorded != nil && o.configFile() == "":
+		return fmt.Errorf("%w; --config names the file with what rules may name, as the workers have it", past.Unknown)
 	case ruleset == nil:
 		return fmt.Errorf("%w; name the rules to explain: PATH…", past.Unknown)
 	}
