@@ -32,15 +32,10 @@ about and what the records say of it now; replay has workers try again, without 
 
 // deadFlags are the flags of the deadletters commands.
 type deadFlags struct {
-	config                               string
+	spanFlags
 	filter                               app.DeadFilter
-	since, until                         string
 	all, dryRun, yes, force, json, bytes bool
 	limit                                int
-}
-
-func (f *deadFlags) configFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.config, "config", "", "configuration file; without it MILLRACE_CONFIG names it, or the environment says it all")
 }
 
 func (f *deadFlags) filterFlags(cmd *cobra.Command) {
@@ -68,18 +63,7 @@ func (f *deadFlags) batchFlags(cmd *cobra.Command) {
 
 // open reads the filter and connects.
 func (f *deadFlags) open(ctx context.Context) (*app.Archive, error) {
-	var err error
-	now := time.Now()
-	if f.filter.Since, err = parseWhen("--since", f.since, now); err != nil {
-		return nil, err
-	}
-	if f.filter.Until, err = parseWhen("--until", f.until, now); err != nil {
-		return nil, err
-	}
-	if err := f.filter.Check(); err != nil {
-		return nil, usageError{err}
-	}
-	return app.OpenArchive(ctx, f.config)
+	return f.spanFlags.open(ctx, &f.filter.Since, &f.filter.Until, f.filter.Check)
 }
 
 func deadListCommand() *cobra.Command {

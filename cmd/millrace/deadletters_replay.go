@@ -247,13 +247,8 @@ func (f *deadFlags) replay(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if f.dryRun || len(chosen) == 0 {
-		return t.sum("%s; nothing was done.", t)
-	}
-	if (len(ids) != 1 || t.repeated > 0) && !f.yes {
-		if err := confirm(cmd, fmt.Sprintf("%s. Replay?", t)); err != nil {
-			return err
-		}
+	if goOn, err := t.agreed(f.dryRun, f.yes || len(ids) == 1 && t.repeated == 0); !goOn {
+		return err
 	}
 	return f.replayAll(cmd, archive, chosen)
 }

@@ -30,15 +30,10 @@ more, which does what was not done, and nothing twice.`,
 
 // eventFlags are the flags of the events commands.
 type eventFlags struct {
-	config                          string
+	spanFlags
 	filter                          app.EventFilter
-	since, until                    string
 	dryRun, yes, force, json, bytes bool
 	limit                           int
-}
-
-func (f *eventFlags) configFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.config, "config", "", "configuration file; without it MILLRACE_CONFIG names it, or the environment says it all")
 }
 
 func (f *eventFlags) filterFlags(cmd *cobra.Command, since string) {
@@ -53,18 +48,7 @@ func (f *eventFlags) filterFlags(cmd *cobra.Command, since string) {
 
 // open reads the filter and connects.
 func (f *eventFlags) open(ctx context.Context) (*app.Archive, error) {
-	var err error
-	now := time.Now()
-	if f.filter.Since, err = parseWhen("--since", f.since, now); err != nil {
-		return nil, err
-	}
-	if f.filter.Until, err = parseWhen("--until", f.until, now); err != nil {
-		return nil, err
-	}
-	if err := f.filter.Check(); err != nil {
-		return nil, usageError{err}
-	}
-	return app.OpenArchive(ctx, f.config)
+	return f.spanFlags.open(ctx, &f.filter.Since, &f.filter.Until, f.filter.Check)
 }
 
 func eventListCommand() *cobra.Command {
@@ -251,13 +235,8 @@ func (f *eventFlags) replay(cmd *cobra.Command, ids []string) error {
 	if err != nil {
 		return err
 	}
-	if f.dryRun || len(chosen) == 0 {
-		return t.sum("%s; nothing was done.", t)
-	}
-	if (len(ids) != 1 || t.repeated > 0) && !f.yes {
-		if err := confirm(cmd, fmt.Sprintf("%s. Replay?", t)); err != nil {
-			return err
-		}
+	if goOn, err := t.agreed(f.dryRun, f.yes || len(ids) == 1 && t.repeated == 0); !goOn {
+		return err
 	}
 	return f.replayAll(cmd, archive, chosen)
 }

@@ -47,6 +47,18 @@ func (t *tally) String() string {
 	return text
 }
 
+// agreed tells whether what was counted is to be done: that is asked for, unless it is settled.
+func (t *tally) agreed(dryRun, settled bool) (goOn bool, err error) {
+	switch {
+	case dryRun || t.replayed+t.refused == 0:
+		return false, t.sum("%s; nothing was done.", t)
+	case settled:
+		return true, nil
+	}
+	err = confirm(t.cmd, fmt.Sprintf("%s. Replay?", t))
+	return err == nil, err
+}
+
 // sum writes the last line for people.
 func (t *tally) sum(format string, args ...any) error {
 	if t.json {
