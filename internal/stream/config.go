@@ -51,6 +51,7 @@ type Config struct {
 	// takes no less than 100 ms. It saves work, correctness does not rest on it.
 	DuplicateWindow time.Duration
 
+	// Retry is for consumers that say nothing else.
 	Retry Retry
 	Log   zerolog.Logger
 	// Reconnected, if not nil, is called when the connection was lost and leads to a server again that can be worked with: that one may
@@ -71,8 +72,8 @@ type Retry struct {
 	First, Max time.Duration
 	// Factor multiplies the delay at each further failure. Below 1: 2.
 	Factor float64
-	// Jitter is the part of a delay that is drawn by chance, up to 1, which draws between
-	// nothing and the whole delay. 0: 1. Below 0: none.
+	// Jitter is the part of a delay that is drawn by chance, up to 1. 0: 0.5, which draws between
+	// half of the delay and all of it, so that no try follows at once. Below 0: none.
 	Jitter float64
 	// GiveUpAfter is how long after its first failure a message that still fails becomes
 	// a dead letter of class "exhausted". 0: 24 h.
@@ -140,8 +141,15 @@ func (r Retry) withDefaults() Retry {
 	if r.Factor < 1 {
 		r.Factor = 2
 	}
-	r.Jitter = min(or(r.Jitter, 1), 1)
+	r.Jitter = min(or(r.Jitter, 0.5), 1)
 	return r
+}
+
+// over is r with what it leaves open filled in from another one.
+func (r Retry) over(other Retry) Retry {
+	r.First, r.Max, r.GiveUpAfter = or(r.First, other.First), or(r.Max, other.Max), or(r.GiveUpAfter, other.GiveUpAfter)
+	r.Factor, r.Jitter = or(r.Factor, other.Factor), or(r.Jitter, other.Jitter)
+	return r.withDefaults()
 }
 
 // withoutCredentials is the scheme and the host of a URL, for people.
