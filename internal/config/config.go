@@ -25,7 +25,7 @@ type NATS struct {
 	URL             string        `key:"url" default:"nats://127.0.0.1:4222" check:"nats_url" doc:"Address of the server, or several separated by commas: nats://, tls://, ws:// or wss://, without user and password."`
 	CredentialsFile string        `key:"credentials_file" check:"path" doc:"A .creds file, as nsc and nk write it."`
 	Token           Secret        `key:"token" doc:"Token, for servers that ask for one."`
-	Replicas        int           `key:"replicas" default:"1" min:"1" max:"5" doc:"Copies of every stream. 3 survives the loss of one server."`
+	Replicas        Replicas      `key:"replicas" default:"auto" min:"1" max:"5" doc:"Copies of every store, on as many servers. auto = 3 in a cluster that has servers for them, which survives the loss of one, else 1. A store that has fewer is given more, while it is used; none is taken away."`
 	DuplicateWindow time.Duration `key:"duplicate_window" default:"20m" min:"100ms" max:"24h" doc:"How long the broker recognises an event id it has seen. It saves work; correctness does not depend on it."`
 	EventsMaxBytes  Bytes         `key:"events_max_bytes" default:"2GiB" min:"1MiB" doc:"Size of the archive of events. What is not processed is never dropped for it."`
 	RecordsMaxBytes Bytes         `key:"records_max_bytes" default:"1GiB" min:"1MiB" doc:"Size of the records of decisions and actions."`

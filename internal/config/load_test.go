@@ -89,7 +89,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := &config.Config{
 		NATS: config.NATS{
-			URL: "nats://127.0.0.1:4222", Replicas: 1, DuplicateWindow: 20 * time.Minute,
+			URL: "nats://127.0.0.1:4222", DuplicateWindow: 20 * time.Minute,
 			EventsMaxBytes: 2 << 30, RecordsMaxBytes: 1 << 30, DeadMaxBytes: 512 << 20,
 		},
 		Receiver: config.Receiver{Listen: "127.0.0.1:8080", MaxBody: 768 << 10, Durability: "broker", Journal: config.Journal{MaxBytes: 2 << 30, Hold: 10 * time.Minute}, PublishTimeout: 5 * time.Second, CheckRate: 10, AdminListen: "127.0.0.1:9080"},
@@ -169,6 +169,7 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	want.NATS.Replicas = 1
 	want.NATS.URL = "tls://a.example.com:4222,tls://b.example.com:4222,tls://c.example.com"
 	want.NATS.CredentialsFile = filepath.Join(folder, "nats.creds")
 	want.NATS.EventsMaxBytes, want.NATS.DeadMaxBytes = 10<<30, 1<<20

@@ -40,7 +40,8 @@ type Config struct {
 	// CertFile and KeyFile are this client's own certificate, when the server asks for one.
 	CertFile, KeyFile string
 
-	// Replicas of every store that is created here. 0: 1.
+	// Replicas of every store: one that has fewer is given as many, online; one that has more keeps them. 0: three where the cluster has
+	// servers for them, else 1.
 	Replicas int
 	// EventsMaxBytes, RecordsMaxBytes and DeadMaxBytes cap the stores that are created
 	// here, in bytes. 0: 1 GiB, 512 MiB, 256 MiB. A store that exists keeps what it has.
@@ -124,7 +125,6 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("a client certificate needs both its certificate file and its key file")
 	}
 	c.Name = or(c.Name, "millrace")
-	c.Replicas = or(c.Replicas, 1)
 	c.EventsMaxBytes = or(c.EventsMaxBytes, defaultEventsMaxBytes)
 	c.RecordsMaxBytes = or(c.RecordsMaxBytes, defaultRecordsMaxBytes)
 	c.DeadMaxBytes = or(c.DeadMaxBytes, defaultDeadMaxBytes)

@@ -3,6 +3,7 @@ package streamtest
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,6 +16,17 @@ type Cluster struct {
 	t       testing.TB
 	Servers []*Broker
 	routes  []*front
+}
+
+// StartCluster starts a cluster of n servers with JetStream and waits until it is whole.
+func StartCluster(t testing.TB, n int, opts ...Option) *Cluster {
+	t.Helper()
+	c := NewCluster(t, n, opts...)
+	for i := range n {
+		c.Start(i)
+	}
+	c.Whole()
+	return c
 }
 
 // NewCluster makes a cluster of n servers with JetStream, and starts none of them.
@@ -69,15 +81,20 @@ func (c *Cluster) Start(i int) {
 // Whole waits until the cluster has a leader that sees every server.
 func (c *Cluster) Whole() {
 	c.t.Helper()
+	c.await("the cluster of nats-servers to be whole", c.whole)
+}
+
+func (c *Cluster) await(what string, ok func() bool) {
+	c.t.Helper()
 	deadline := time.NewTimer(2 * time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for !c.whole() {
+	for !ok() {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			c.t.Fatal("the cluster of nats-servers is not whole after 2 minutes")
+			c.t.Fatalf("waited 2 minutes in vain for %s", what)
 		}
 	}
 }
@@ -91,4 +108,26 @@ func (c *Cluster) whole() bool {
 		led = led || b.now.JetStreamIsLeader() && len(b.now.JetStreamClusterPeers()) == len(c.Servers)
 	}
 	return led
+}
+
+// Leader is the number of the server that leads a stream.
+func (c *Cluster) Leader(stream string) (i int) {
+	c.t.Helper()
+	c.await("a leader of stream "+stream, func() bool {
+		i = slices.IndexFunc(c.Servers, func(b *Broker) bool {
+			return b.now.Running() && b.now.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, stream)
+		})
+		return i >= 0
+	})
+	return i
+}
+
+// Current waits until every server that runs has all that the others have of a stream.
+func (c *Cluster) Current(stream string) {
+	c.t.Helper()
+	c.await("every copy of stream "+stream+" to be current", func() bool {
+		return !slices.ContainsFunc(c.Servers, func(b *Broker) bool {
+			return b.now.Running() && !b.now.JetStreamIsStreamCurrent(server.DEFAULT_GLOBAL_ACCOUNT, stream)
+		})
+	})
 }
