@@ -31,9 +31,9 @@ func Worker(ctx context.Context, cfg *config.Config, logs io.Writer, ready func(
 		return err
 	}
 	defer watch.close()
-	conn, err := connect(ctx, streamConfig(cfg, "millrace-worker", log), watch)
+	conn, err := awaitBroker(ctx, streamConfig(cfg, "millrace-worker", log), watch)
 	if err != nil {
-		return err
+		return stopped(ctx, err, log, "worker stopped")
 	}
 	defer conn.Close()
 	live := engine.NewLive(Catalogue(cfg), conn)
@@ -41,12 +41,8 @@ func Worker(ctx context.Context, cfg *config.Config, logs io.Writer, ready func(
 	loader, stopReporting := newLoader(cfg, conn, live, log)
 	defer stopReporting()
 	watch.loader.Store(loader)
-	if err := loadRules(ctx, cfg, loader, log.With().Str("admin", watch.address).Logger()); err != nil {
-		return err
-	}
-	if live.Current() == nil { // it was stopped while it waited for rules
-		log.Info().Msg("worker stopped")
-		return nil
+	if err := loadRules(ctx, cfg, loader, watch); err != nil {
+		return stopped(ctx, err, log, "worker stopped")
 	}
 	out, err := newOutside(cfg, watch.metrics, log)
 	if err != nil {

@@ -17,13 +17,14 @@ import (
 // dial connects to the first server that can be worked with. A server that is up but cannot be used, as one whose JetStream is not ready,
 // is no reason not to ask the next.
 func (c *Conn) dial(ctx context.Context) error {
-	urls := make([]string, len(c.cfg.URLs))
-	for i, n := range rand.Perm(len(urls)) { // so that not all go to the same one
+	order := rand.Perm(len(c.cfg.URLs)) // so that not all go to the same one
+	urls := make([]string, len(order))
+	for i, n := range order {
 		urls[i] = c.cfg.URLs[n]
 	}
-	var why unusable
-	for _, url := range urls {
-		err := c.try(ctx, url)
+	why := make(unusable, len(order)) // as they are configured: the same causes make the same text
+	for _, n := range order {
+		err := c.try(ctx, c.cfg.URLs[n])
 		if err == nil && len(urls) > 1 {
 			if err = c.nc.SetServerPool(urls); err != nil { // where to look when the connection is lost
 				c.nc.Close()
@@ -34,7 +35,7 @@ func (c *Conn) dial(ctx context.Context) error {
 			c.cfg.Password, c.cfg.Token = "", ""
 			return nil
 		}
-		why = append(why, err)
+		why[n] = err
 	}
 	if len(why) == 1 {
 		return why[0]
