@@ -21,13 +21,31 @@ import (
 func BenchmarkReceive(b *testing.B) {
 	for _, durability := range []string{"broker", "journal"} {
 		b.Run(durability, func(b *testing.B) {
-			receive(b, settings{EventsMaxBytes: "4GiB", JournalBytes: "4GiB", Durability: durability})
+			r := newReceive(b, durability)
+			b.SetBytes(int64(len(r.body)))
+			b.ReportAllocs()
+			b.SetParallelism(max(64/runtime.GOMAXPROCS(0), 1)) // senders for each processor: most of them wait for the acknowledgement
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() && r.next() {
+				}
+			})
+			b.StopTimer()
+			r.stored()
 		})
 	}
 }
 
-func receive(b *testing.B, s settings) {
-	w := newWorld(b, s)
+// receive is a receiver that is sent the same delivery again and again, each time with another id.
+type receive struct {
+	*world
+	body    []byte
+	at, end int // of the id in it
+	ids     atomic.Int64
+}
+
+func newReceive(b *testing.B, durability string) *receive {
+	w := newWorld(b, settings{EventsMaxBytes: "4GiB", JournalBytes: "4GiB", Durability: durability})
 	w.start("receiver", func(ctx context.Context, cfg *config.Config, _ io.Writer, ready func()) error {
 		cfg.Log.Level = "info"
 		return app.Receiver(ctx, cfg, io.Discard, func(addr string) {
@@ -35,33 +53,30 @@ func receive(b *testing.B, s settings) {
 			ready()
 		})
 	})
+	r := &receive{world: w}
 	commit, body := w.push("count totals in cents", 0, "")
 	uuid := []byte(`"uuid":"`)
-	at := bytes.Index(body, uuid) + len(uuid)
-	end := at + bytes.IndexByte(body[at:], '"')
-	if commit == "" || at < len(uuid) {
+	r.body, r.at = body, bytes.Index(body, uuid)+len(uuid)
+	r.end = r.at + bytes.IndexByte(body[r.at:], '"')
+	if commit == "" || r.at < len(uuid) {
 		b.Fatalf("no uuid in %s", body)
 	}
-	var ids atomic.Int64
-	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	b.SetParallelism(max(64/runtime.GOMAXPROCS(0), 1)) // senders for each processor: most of them wait for the acknowledgement
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
-		own := make([]byte, 0, len(body)+32)
-		for pb.Next() {
-			own = append(own[:0], body[:at]...)
-			own = strconv.AppendInt(own, ids.Add(1), 10)
-			own = append(own, body[end:]...)
-			if !w.send(own) {
-				return
-			}
-		}
-	})
-	b.StopTimer()
-	eventually(b, "all events in the stream", func() error { // with a journal the last may still be on their way
-		if n := w.counts().Events; n != uint64(ids.Load()) {
-			return fmt.Errorf("%d are stored of %d", n, ids.Load())
+	return r
+}
+
+// next sends one, and tells whether it was accepted.
+func (r *receive) next() bool {
+	own := append(make([]byte, 0, len(r.body)+32), r.body[:r.at]...)
+	own = strconv.AppendInt(own, r.ids.Add(1), 10)
+	return r.send(append(own, r.body[r.end:]...))
+}
+
+// stored waits until all that was sent is in the stream: with a journal the last may still be on their way.
+func (r *receive) stored() {
+	r.t.Helper()
+	eventually(r.t, "all events in the stream", func() error {
+		if n := r.counts().Events; n != uint64(r.ids.Load()) {
+			return fmt.Errorf("%d are stored of %d", n, r.ids.Load())
 		}
 		return nil
 	})

@@ -13,50 +13,57 @@ import (
 // maxBatch is the most that is written before a sync, in bytes, unless one record alone is larger.
 const maxBatch = 8 << 20
 
-// entry is a record that waits to be synced.
+// entry is a record on its way to the disk.
 type entry struct {
 	record []byte
-	synced chan error // gets one value
+	// told gets nil once the record is written, if its request is to publish it while the disk syncs, which flying then says. And in
+	// every case what became of it: nil once it is synced.
+	told   chan error
+	flying bool
 
-	// What follows is there once it is synced.
+	// What follows is there once it is written, or synced.
 	segment *segment
 	at      int64 // where the record begins
 	epoch   uint64
-	flying  bool // its request is to publish it
 
-	// abandoned: nobody waits any more. It belongs to the journal's lock.
-	abandoned bool
+	// Under the journal's lock.
+	settled   bool // told has all it ever gets, and outcome is the last of it
+	outcome   error
+	abandoned bool // nobody waits any more
 }
 
-// append returns when the event is on the disk. If ctx ends first the error says so, and the event may become part of the journal all
-// the same; else nothing of it will.
-func (j *Journal) append(ctx context.Context, e *events.Event) (*entry, error) {
+// append puts an event into the queue of what is written next.
+func (j *Journal) append(e *events.Event) (*entry, error) {
 	record, err := appendRecord(make([]byte, 0, recordHeader+len(e.Body)+256), e)
 	if err != nil {
 		return nil, err
 	}
-	w := &entry{record: record, synced: make(chan error, 1)}
-	if err := j.enqueue(w); err != nil {
-		return nil, err
-	}
+	w := &entry{record: record, told: make(chan error, 2)}
+	return w, j.enqueue(w)
+}
+
+// await waits for the next that an entry is told. If ctx ends first the error says so, and the event may become part of the journal all the
+// same; unless it has just become so.
+func (j *Journal) await(ctx context.Context, w *entry) error {
 	select {
-	case err := <-w.synced:
-		return w, err
+	case err := <-w.told:
+		return err
 	case <-ctx.Done():
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	select {
-	case err := <-w.synced: // just now
-		return w, err
-	default:
+	if w.settled {
+		if w.outcome == nil {
+			j.leave(w)
+		}
+		return w.outcome
 	}
 	w.abandoned = true
 	if i := slices.Index(j.queue, w); i >= 0 { // not being written yet: a disk that stands still must not fill the memory
 		j.queue = slices.Delete(j.queue, i, i+1)
 		j.waiting -= int64(len(w.record))
 	}
-	return nil, fmt.Errorf("the disk has not answered: %w", ctx.Err())
+	return fmt.Errorf("the disk has not answered: %w", ctx.Err())
 }
 
 func (j *Journal) enqueue(w *entry) error {
@@ -117,7 +124,8 @@ func (j *Journal) take() (batch []*entry, size int64) {
 	return batch, size
 }
 
-// write puts a batch on the disk and tells those who wait. It is all there or none of it is.
+// write puts a batch on the disk and tells those who wait. It is all there or none of it is. What was written is published while the disk
+// syncs, so an event whose sync fails is refused and may be with the broker all the same.
 func (j *Journal) write(batch []*entry, size int64) {
 	err := j.room(size)
 	if err == nil {
@@ -127,6 +135,7 @@ func (j *Journal) write(batch []*entry, size int64) {
 			j.batch = append(j.batch, w.record...)
 		}
 		if _, err = j.out.Write(j.batch); err == nil {
+			j.fly(batch)
 			err = j.out.sync()
 		}
 		if err != nil {
@@ -137,6 +146,35 @@ func (j *Journal) write(batch []*entry, size int64) {
 		j.batch = nil
 	}
 	j.tell(batch, size, err)
+}
+
+// fly lets the requests of a batch that is written publish their events. A disk that has failed has to show that it can sync first.
+func (j *Journal) fly(batch []*entry) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.link != open || j.failing != nil {
+		return
+	}
+	s := j.active
+	at := s.synced
+	for _, w := range batch {
+		if !w.abandoned {
+			w.segment, w.at, w.epoch, w.flying = s, at, j.epoch, true
+			s.flying[at] = true
+			w.told <- nil
+		}
+		at += int64(len(w.record))
+	}
+}
+
+// leave lets an event that is synced be published from the file. The lock is held.
+func (j *Journal) leave(w *entry) {
+	if w.flying {
+		w.flying = false
+		delete(w.segment.flying, w.at)
+	}
+	w.segment.need(w.at)
+	signal(j.work)
 }
 
 // room makes sure there is a segment to write to.
@@ -195,8 +233,12 @@ func (j *Journal) tell(batch []*entry, size int64, err error) {
 		}
 		j.failing = err
 		for _, w := range batch {
-			w.synced <- fmt.Errorf("%w: %w", ErrDisk, err)
+			if w.flying {
+				delete(w.segment.flying, w.at)
+			}
+			w.settle(fmt.Errorf("%w: %w", ErrDisk, err))
 		}
+		signal(j.work) // the door may have waited for one of them
 		return
 	}
 	if j.failing != nil {
@@ -206,17 +248,21 @@ func (j *Journal) tell(batch []*entry, size int64, err error) {
 	s := j.active
 	j.used += size
 	for _, w := range batch {
-		w.segment, w.at, w.epoch = s, s.synced, j.epoch
+		at := s.synced
 		s.synced += int64(len(w.record))
-		if w.flying = j.link == open && !w.abandoned; w.flying {
-			s.flying[w.at] = true
-		} else {
-			s.need(w.at)
-			signal(j.work)
+		if !w.flying || w.abandoned {
+			w.segment, w.at = s, at
+			j.leave(w)
 		}
 		w.record = nil
-		w.synced <- nil
+		w.settle(nil)
 	}
+}
+
+// settle tells what became of an entry. The lock is held.
+func (w *entry) settle(err error) {
+	w.settled, w.outcome = true, err
+	w.told <- err
 }
 
 // signal wakes whoever reads from c, once.

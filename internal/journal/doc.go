@@ -4,7 +4,7 @@
 // until the broker has taken it, and again at the start and after every reconnect, and the door: while the broker refuses events, new
 // ones are not taken.
 //
-// It never answers before a sync, never trusts a file again whose sync failed, never removes what the broker has not acknowledged,
+// It never answers before a sync, never publishes what it could not write, never trusts a file again whose sync failed, never removes what the broker has not acknowledged,
 // never holds more of an event in memory than its request does, and takes nothing on that it has no room for.
 //
 // Records carry checksums. What a crash has torn or a disk has damaged is found, reported and left out; whole records behind it

@@ -68,7 +68,7 @@ func (w *world) queued(n int) {
 	})
 }
 
-// TestOneSyncForAllThatWait also shows that nobody is answered, and the broker asked for nothing, before the sync.
+// TestOneSyncForAllThatWait also shows that nobody is answered before the sync, and that the broker is asked meanwhile.
 func TestOneSyncForAllThatWait(t *testing.T) {
 	w := newWorld(t)
 	w.open()
@@ -94,8 +94,9 @@ func TestOneSyncForAllThatWait(t *testing.T) {
 		start(id)
 	}
 	w.queued(len(all))
-	if n := answered.Load(); n != 0 || w.broker.times("shop/first") != 0 {
-		t.Errorf("%d are answered before the sync, the broker has the first %d times", n, w.broker.times("shop/first"))
+	eventually(t, "the broker to be asked during the sync", func() error { return w.broker.has(1, "shop/first") })
+	if n := answered.Load(); n != 0 || w.broker.has(1, all[:1]...) == nil {
+		t.Errorf("%d are answered before the sync; what is not written is published %d times", n, w.broker.times(all[0]))
 	}
 	close(first.opened)
 	running.Wait()
@@ -359,7 +360,8 @@ func folderSize(t *testing.T, dir string) (size int64) {
 	return size
 }
 
-// TestDiskFails: of a batch whose write or sync fails nothing is accepted, nothing published, and its file is not written to again.
+// TestDiskFails: of a batch whose write or sync fails nothing is accepted, nothing kept, and its file is not written to again. If it is the
+// write nothing is published either.
 func TestDiskFails(t *testing.T) {
 	once := func(err error) func() error {
 		var done atomic.Bool
@@ -423,9 +425,13 @@ func TestDiskFails(t *testing.T) {
 			}
 			w.close()
 			w.open()
-			eventually(t, "what was accepted", func() error { return w.broker.has(2, "shop/a", "shop/held", "shop/c") })
+			eventually(t, "what was accepted", func() error { return w.broker.has(1, "shop/a", "shop/held", "shop/c") })
+			most := 0
+			if name == "sync" {
+				most = 1 // during it, and not again
+			}
 			for _, id := range batch {
-				if n := w.broker.times(id); n != 0 {
+				if n := w.broker.times(id); n > most {
 					t.Errorf("%s, which was refused, came %d times", id, n)
 				}
 			}
@@ -467,14 +473,19 @@ func TestDiskStaysFull(t *testing.T) {
 			}
 			w.disk.set(func(d *fault) { d.onMake, d.onWrite, d.onSync = nil, nil, nil })
 			w.put("shop/2")
-			if w.broker.times("shop/1") != 0 || w.broker.times("shop/2") != 1 {
-				t.Errorf("the broker has %v", w.broker.got)
+			eventually(t, "it to be published", func() error { return w.broker.has(1, "shop/2") })
+			most := 0
+			if name == "no sync" {
+				most = 1 // during the first; after that, the disk has to show first that it can
+			}
+			if n := w.broker.times("shop/1"); n > most {
+				t.Errorf("what was refused came %d times", n)
 			}
 		})
 	}
 }
 
-// TestDiskStandsStill: a request does not wait longer than it may. What was being written is published all the same, what was not yet is not.
+// TestDiskStandsStill: a request does not wait longer than it may. What was written is published all the same, what was not yet is not.
 func TestDiskStandsStill(t *testing.T) {
 	w := newWorld(t)
 	w.open()
@@ -565,7 +576,6 @@ func TestUnreadableFileIsReadAgain(t *testing.T) {
 	eventually(t, "the end of it", w.published)
 }
 
-// TestDamagedFiles: what a crash or a disk has done to files is told, what is whole is published, and new events are taken.
 // TestUnreadableAtTheStart: what cannot be opened at the start is not taken for empty, and not removed, however long it stays so.
 func TestUnreadableAtTheStart(t *testing.T) {
 	var ahead atomic.Int64
@@ -611,6 +621,7 @@ func TestUnreadableAtTheStart(t *testing.T) {
 	})
 }
 
+// TestDamagedFiles: what a crash or a disk has done to files is told, what is whole is published, and new events are taken.
 func TestDamagedFiles(t *testing.T) {
 	for name, c := range map[string]struct {
 		damage func(data []byte) []byte
@@ -737,7 +748,7 @@ func TestStorm(t *testing.T) {
 		}
 	})
 	var mu sync.Mutex
-	var accepted, refused []string
+	var accepted, refused, unsynced []string
 	var running sync.WaitGroup
 	for sender := range 16 {
 		running.Go(func() {
@@ -745,9 +756,12 @@ func TestStorm(t *testing.T) {
 				id := fmt.Sprintf("shop/%d-%d", sender, i)
 				_, err := w.journal.PublishEvent(t.Context(), event(id))
 				mu.Lock()
-				if err == nil {
+				switch {
+				case err == nil:
 					accepted = append(accepted, id)
-				} else {
+				case errors.Is(err, syscall.EIO):
+					unsynced = append(unsynced, id) // and perhaps published
+				default:
 					refused = append(refused, id)
 				}
 				mu.Unlock()
@@ -767,7 +781,7 @@ func TestStorm(t *testing.T) {
 			t.Errorf("%s was refused, and published", id)
 		}
 	}
-	if len(accepted) == 0 || len(refused) == 0 {
-		t.Errorf("%d accepted, %d refused: this shows nothing", len(accepted), len(refused))
+	if len(accepted) == 0 || len(refused) == 0 || len(unsynced) == 0 {
+		t.Errorf("%d accepted, %d refused, %d not synced: this shows nothing", len(accepted), len(refused), len(unsynced))
 	}
 }

@@ -8,24 +8,28 @@ import (
 )
 
 // PublishEvent returns a nil error once the event is synced to the disk; it is then published until the broker has it, whatever happens.
-// It waits a moment for the broker too, and duplicate is true if that one said that it had an event of that id. An error means that
-// nothing is promised; unless ctx has ended, nothing of the event is kept either.
+// Once it is written it is published while the disk syncs; that is waited for a moment too, and duplicate is true if the broker said that it
+// had an event of that id. An error means that nothing is promised; unless it is a sync that failed, or ctx has ended, nothing of the event
+// is kept either, here or by the broker.
 func (j *Journal) PublishEvent(ctx context.Context, e *events.Event) (duplicate bool, err error) {
 	if err := j.opts.Broker.CheckEvent(e); err != nil {
 		return false, err
 	}
-	w, err := j.append(ctx, e)
+	w, err := j.append(e)
 	if err != nil {
 		return false, err
 	}
-	if !w.flying {
-		return false, nil
+	if err := j.await(ctx, w); err != nil || !w.flying {
+		return false, err // what does not fly is published from the file
 	}
 	waiting, cancel := context.WithTimeout(context.WithoutCancel(ctx), j.opts.Wait)
 	defer cancel()
-	duplicate, err = j.opts.Broker.PublishEvent(waiting, e)
-	j.landed(w, e, err)
-	return duplicate && err == nil, nil
+	duplicate, publishing := j.opts.Broker.PublishEvent(waiting, e)
+	if err := j.await(ctx, w); err != nil || !w.flying {
+		return false, err
+	}
+	j.landed(w, e, publishing)
+	return duplicate && publishing == nil, nil
 }
 
 // landed notes what became of an event that its request has published.

@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for any one thing.
-const patience = 3 * time.Minute
+const patience = time.Minute
 
 // eventually waits until ok returns nil.
 func eventually(t testing.TB, what string, ok func() error) {
