@@ -43,6 +43,7 @@ type commit struct {
 	changes       []Change
 	uuid          string // of its delivery
 	before        string // head of the branch before; zeroID when it was created
+	place         int    // in the order in which commits were made
 }
 
 // file is a file in a tree.
@@ -97,7 +98,7 @@ func (f *Fake) AddRepository(r Repository) string {
 	for _, path := range slices.Sorted(maps.Keys(r.Files)) {
 		first.put(path, file{data: []byte(r.Files[path])})
 	}
-	f.add(repo, first, "")
+	f.add(repo, first)
 	return first.id
 }
 
@@ -109,7 +110,8 @@ type Push struct {
 	AuthorEmail string
 	Files       map[string]string // new contents by path
 	Remove      []string
-	Quiet       bool // no delivery to the hook
+	Merge       string // a branch that is merged: its files are taken over, and its head is the second parent
+	Quiet       bool   // no delivery to the hook
 }
 
 // Push makes a commit as a person would, without any condition, and returns its id. The hook, if there is one, gets to know.
@@ -128,17 +130,72 @@ func (f *Fake) Push(repoID string, p Push) string {
 		p.AuthorName, p.AuthorEmail = "Ada", "ada@example.com"
 	}
 	c := &commit{message: p.Message, author: p.AuthorName, email: p.AuthorEmail, branch: p.Branch, via: "push", tree: maps.Clone(repo.commits[parent].tree)}
+	parents := []string{parent}
+	if p.Merge != "" {
+		parents = append(parents, repo.branches[p.Merge])
+		maps.Copy(c.tree, repo.commits[repo.branches[p.Merge]].tree)
+	}
 	for _, path := range slices.Sorted(maps.Keys(p.Files)) {
 		c.put(path, file{data: []byte(p.Files[path])})
 	}
 	for _, path := range p.Remove {
 		c.remove(path)
 	}
-	f.add(repo, c, parent)
+	f.add(repo, c, parents...)
 	if !p.Quiet {
 		f.announce(repo, c)
 	}
 	return c.id
+}
+
+// The following is what a person does with git push --force and --delete. No hook is told of it.
+
+// Reset sets a branch, which may be a new one, to a commit: its id, or the name of a branch.
+func (f *Fake) Reset(repoID, branch, to string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.settle()
+	repo := f.mustRepo(repoID)
+	target := repo.resolve(to)
+	if target == nil {
+		panic("codeartstest: there is no commit " + to)
+	}
+	repo.branches[branch] = target.id
+}
+
+// DeleteBranch deletes a branch. Its commits can still be read by their ids.
+func (f *Fake) DeleteBranch(repoID, branch string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.settle()
+	delete(f.mustRepo(repoID).branches, branch)
+}
+
+// Rewrite makes each commit of a branch anew, without those named, as git rebase from the root on does: with the same messages and changes,
+// and other ids. It returns the new head.
+func (f *Fake) Rewrite(repoID, branch string, without ...string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.settle()
+	repo := f.mustRepo(repoID)
+	var parents []string
+	tree := map[string]file{}
+	for _, old := range slices.Backward(repo.history(repo.commits[repo.branches[branch]])) {
+		if slices.Contains(without, old.id) {
+			continue
+		}
+		c := &commit{message: old.message, author: old.author, email: old.email, branch: branch, via: "push", tree: maps.Clone(tree)}
+		for _, change := range old.changes {
+			if change.Action == "removed" {
+				c.remove(change.Path)
+			} else {
+				c.put(change.Path, file{data: []byte(change.Content)})
+			}
+		}
+		f.add(repo, c, parents...)
+		parents, tree = []string{c.id}, c.tree
+	}
+	return repo.branches[branch]
 }
 
 // Head returns the id of a branch's newest commit, "" when there is no such branch.
@@ -177,11 +234,8 @@ func (r *repository) infos() []CommitInfo {
 }
 
 // add gives a commit its id and makes it the head of its branch; f.mu is held.
-func (f *Fake) add(repo *repository, c *commit, parent string) {
-	c.at = f.now().Truncate(time.Millisecond)
-	if parent != "" {
-		c.parents = []string{parent}
-	}
+func (f *Fake) add(repo *repository, c *commit, parents ...string) {
+	c.at, c.parents, c.place = f.now().Truncate(time.Millisecond), parents, len(repo.order)
 	c.before = zeroID
 	if head := repo.branches[c.branch]; head != "" {
 		c.before = head
@@ -252,16 +306,19 @@ func (r *repository) at(ref string) (*commit, *problem) {
 	return nil, &problem{http.StatusNotFound, "FAKE.no_such_ref", "the ref does not exist"}
 }
 
-// history returns a commit and those before it, newest first.
+// history returns a commit and all those before it, newest first.
 func (r *repository) history(from *commit) []*commit {
-	var list []*commit
-	for from != nil {
-		list = append(list, from)
-		if len(from.parents) == 0 {
-			break
+	seen := map[string]bool{from.id: true}
+	list := []*commit{from}
+	for i := 0; i < len(list); i++ {
+		for _, id := range list[i].parents {
+			if !seen[id] {
+				seen[id] = true
+				list = append(list, r.commits[id])
+			}
 		}
-		from = r.commits[from.parents[0]]
 	}
+	slices.SortFunc(list, func(a, b *commit) int { return b.place - a.place })
 	return list
 }
 
