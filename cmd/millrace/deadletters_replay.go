@@ -159,7 +159,12 @@ func fateOf(e *app.Effect) string {
 		}
 		return "done, not repeated"
 	case app.WillRepeat:
+		if e.Failed() {
+			return "failed, carried out by force, also if it was made and removed by hand"
+		}
 		return "done, and repeated by force"
+	case app.WillStay:
+		return "failed, stays so without --force (" + clip(rules.MaskSecrets(e.Error), 120) + ")"
 	case app.WillRetry:
 		return "failed, tried again (" + clip(rules.MaskSecrets(e.Error), 120) + ")"
 	case app.WillGoOn:

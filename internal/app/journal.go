@@ -15,8 +15,12 @@ import (
 	"github.com/millrace/millrace/pkg/events"
 )
 
-// brokerWait is how long a delivery that is in the journal waits for NATS.
-const brokerWait = 500 * time.Millisecond
+const (
+	// brokerWait is how long a delivery that is in the journal waits for NATS.
+	brokerWait = 500 * time.Millisecond
+	// lookAgain is the pause between two tries to reach NATS, or to make its stores.
+	lookAgain = time.Second
+)
 
 func journaled(cfg *config.Config) bool { return cfg.Receiver.Durability == "journal" }
 
@@ -26,7 +30,7 @@ func newPublisher(ctx context.Context, cfg *config.Config, watch *watch) (ingest
 	if journaled(cfg) {
 		return newJournaled(ctx, cfg, settings, watch)
 	}
-	conn, err := awaitBroker(ctx, settings, watch)
+	conn, err := connect(ctx, settings, watch)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -71,11 +75,17 @@ func newJournaled(ctx context.Context, cfg *config.Config, settings stream.Confi
 			end()
 			return nil, nil, err
 		}
-		watch.brokerAway(err)
+		watch.log.Warn().Err(err).Msg("broker away")
 	}
 	watch.journal.Store(b.journal)
 	running.Go(func() { b.look(looking) })
 	return b.journal, end, nil
+}
+
+// passing tells whether time may mend an error.
+func passing(err error) bool {
+	var e interface{ Retryable() bool }
+	return !errors.As(err, &e) || e.Retryable()
 }
 
 func (b *broker) connect(ctx context.Context) error {
@@ -90,6 +100,7 @@ func (b *broker) connect(ctx context.Context) error {
 
 // look connects if that has not been done, and makes sure of the stores after each reconnect, until ctx ends.
 func (b *broker) look(ctx context.Context) {
+	told := ""
 	for {
 		var err error
 		if conn := b.conn.Load(); conn == nil {
@@ -105,12 +116,20 @@ func (b *broker) look(ctx context.Context) {
 			return
 		}
 		if err == nil {
-			b.watch.away.Store(nil)
+			told = ""
 			continue
 		}
-		b.watch.brokerAway(err)
+		if said := err.Error(); said != told {
+			b.watch.log.Warn().Err(err).Msg("broker away")
+			told = said
+		}
 		wake(b.again)
-		lookLater(ctx)
+		timer := time.NewTimer(lookAgain)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
 	}
 }
 

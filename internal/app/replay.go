@@ -22,7 +22,8 @@ const (
 	WillRetry    = "retry"    // it failed, and is tried again
 	WillGoOn     = "go_on"    // it is being tried, or was opened again: it is put once more and done once
 	WillKeep     = "keep"     // it is done, and not repeated
-	WillRepeat   = "repeat"   // it is done, and repeated by force
+	WillRepeat   = "repeat"   // it is done, or may be, and repeated by force
+	WillStay     = "stay"     // it failed and stays so without force: it may have been done, and undone by hand
 	WillSkip     = "skip"     // it was skipped and stays so
 	WillFollow   = "follow"   // it waits for the result of another action
 	WillRekindle = "rekindle" // it was skipped because another one failed, which is tried again

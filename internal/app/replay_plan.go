@@ -112,7 +112,7 @@ func (p *planner) rekindle(all []Effect) {
 		changed = false
 		for i := range all {
 			if e := &all[i]; e.Will == WillSkip && slices.ContainsFunc(all, func(o Effect) bool {
-				return o.Will != WillKeep && o.Will != WillSkip && slices.Contains(e.action.Waits, o.ActionID)
+				return o.Will != WillKeep && o.Will != WillSkip && o.Will != WillStay && slices.Contains(e.action.Waits, o.ActionID)
 			}) {
 				e.Will, changed = WillRekindle, true
 			}
@@ -133,8 +133,10 @@ func (p *planner) effect(ctx context.Context, a *rules.Action, key, target strin
 		e.Result = fmt.Sprintf("build %d", made.BuildNo)
 	}
 	switch {
-	case e.Done() && p.force:
+	case (e.Done() || e.NeedsForce()) && p.force:
 		e.Will = WillRepeat
+	case e.NeedsForce():
+		e.Will = WillStay
 	case e.Done():
 		e.Will = WillKeep
 	case e.Failed():
@@ -170,9 +172,12 @@ func (p *planner) one(ctx context.Context, l *DeadLetter) (*Replay, error) {
 			e.Will = WillRepeat // there is no telling: the record says that it was forced
 		}
 	}
+	if e.Will == WillStay {
+		return refused("%s", e.Error), nil
+	}
 	r.Effects, r.Told = []Effect{e}, true
 	r.say("%s", p.fate(&e))
-	if e.Will == WillRetry || e.Will == WillGoOn {
+	if e.Will == WillRetry || e.Will == WillGoOn || e.Failed() {
 		err = p.followers(ctx, r, l.action)
 	}
 	return r, err

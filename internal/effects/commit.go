@@ -78,7 +78,9 @@ type commitRun struct {
 	once
 	message string // with the trailer
 	repo    Repo
-	base    string // the branch the commit goes on top of, as the last look-back found it
+	// base is the branch the commit goes on top of, as the last look-back found it, and head the last commit of its own branch; "" when
+	// there is none.
+	base, head string
 }
 
 func (c *commitRun) where() string { return c.a.Commit.RepoID + "@" + c.a.Commit.Branch }
@@ -104,6 +106,9 @@ func (c *commitRun) try(ctx context.Context) error {
 	if rec := &c.ledger.rec; rec.inDoubt() && began.Before(c.e.landedBy(rec)) {
 		return c.waitToLand()
 	}
+	if err := c.notRemoved(ctx); err != nil {
+		return err
+	}
 	if err := c.e.pass(ctx, c.a); err != nil {
 		return err
 	}
@@ -117,7 +122,7 @@ func (c *commitRun) send(ctx context.Context) error {
 	}
 	call, cancel := context.WithTimeout(ctx, c.e.settings.ClientTimeout)
 	defer cancel()
-	if err := c.attempt(ctx, call, nil); err != nil {
+	if err := c.attempt(ctx, call, &baseline{Head: c.head, At: c.e.now()}); err != nil {
 		return err
 	}
 	c.log.Debug().Int("attempts", c.ledger.rec.Attempt).Msg("commit sent")

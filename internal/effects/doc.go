@@ -5,7 +5,9 @@
 // A commit is not idempotent, yet it is made once. Three things together see to that: the
 // action record, which only one worker at a time can move to "sent"; a look-back at the branch
 // for the trailer Millrace-Action before each attempt; and the fences of the commit itself. An
-// attempt whose outcome is unknown is waited out, parked, until it can no longer land.
+// attempt whose outcome is unknown is waited out, parked, until it can no longer land. If the branch was
+// rewritten or deleted since that attempt, as its old head or an event that named the commit tells, nobody can
+// say whether the commit was made: that is the end of it, and not a second commit.
 //
 // A build is started once as far as the service allows, which starts a run at every call and knows no
 // fence and no trailer. Before the first attempt the number of the task's last run is recorded. After

@@ -13,10 +13,12 @@ const (
 	ClassBreaker  = "breaker"  // this rule commits to this branch, or starts this build task, too often
 	ClassConflict = "conflict" // a file was changed since, or exists already
 	ClassGone     = "gone"     // the repository, the branch or the build task is not there
-	ClassRefused  = "refused"  // the service refuses the commit, or it must not be sent
-	ClassSize     = "size"     // the commit message is too long for its trailer
-	ClassLookback = "lookback" // too many commits or runs to tell whether ours is among them
-	ClassTarget   = "target"   // there is no such target
+	// ClassRewritten: the branch was rewritten or deleted after an attempt of unknown outcome, and the commit may have been in what is gone.
+	ClassRewritten = "rewritten"
+	ClassRefused   = "refused"  // the service refuses the commit, or it must not be sent
+	ClassSize      = "size"     // the commit message is too long for its trailer
+	ClassLookback  = "lookback" // too many commits or runs to tell whether ours is among them
+	ClassTarget    = "target"   // there is no such target
 	// ClassEvaluation: an action that waited for a result cannot be rendered with it.
 	ClassEvaluation = "evaluation"
 )

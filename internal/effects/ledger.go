@@ -57,6 +57,8 @@ func (en *entry[T]) store(ctx context.Context, records Records, rec T) error {
 
 func actionSubject(key string) string { return "action." + key }
 
+func landedSubject(key string) string { return "landed." + key }
+
 func (e *Effects) loadAction(ctx context.Context, key string) (entry[actionRecord], error) {
 	return loadAction(ctx, e.seams.Records, key)
 }

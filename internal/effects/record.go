@@ -34,8 +34,9 @@ type actionRecord struct {
 	SentAt time.Time `json:"sent_at,omitzero"`
 	// OutcomeKnown is false from SentAt on until the service answered, or was found to have acted.
 	OutcomeKnown bool `json:"outcome_known"`
-	// Baseline is, of a build that was asked for in vain or with an unknown outcome, what the task
-	// had run before: only what came after it can be ours.
+	// Baseline is what was there before an attempt that may have been carried out: of a build what its task
+	// had run, since only what came after it can be ours; of a commit the head of its branch, which is still part of the
+	// branch unless somebody has rewritten it.
 	Baseline *baseline     `json:"baseline,omitempty"`
 	Error    string        `json:"error,omitempty"` // why it failed or was skipped, or the last refusal
 	Class    string        `json:"class,omitempty"` // of the failure
@@ -68,9 +69,10 @@ type actionResult struct {
 	JobID         string `json:"job_id,omitempty"`
 }
 
-// baseline is the highest number of a build task's runs at a time.
+// baseline is the highest number of a build task's runs at a time, or the head of a branch.
 type baseline struct {
-	BuildNo int64     `json:"build_no"`
+	BuildNo int64     `json:"build_no,omitempty"`
+	Head    string    `json:"head,omitempty"` // of a commit only; "" when the branch was still to be made
 	At      time.Time `json:"at"`
 }
 
@@ -152,6 +154,20 @@ func newCommitRecord(a *rules.Action) commitRecord {
 	c := a.Child()
 	r.Depth, r.Origin = c.Depth, c.Origin
 	return r
+}
+
+// landedRecord says that a push delivered a commit with our trailer, "landed.<key of the action>". The engine writes it, for an action
+// whose record does not know yet what became of it: that commit was made, also when it is on no branch any more.
+type landedRecord struct {
+	V  int    `json:"v"`
+	ID string `json:"id"` // of the commit
+}
+
+func (r *landedRecord) check() error {
+	if r.ID == "" {
+		return errors.New("no commit is named")
+	}
+	return nil
 }
 
 // buildRecord says that a run of a build task is ours, "build.<Hash(task, number)>": no other of our

@@ -25,6 +25,7 @@ type Standing struct {
 	// InDoubt tells that the last call may have had its effect, and nobody knows yet.
 	InDoubt bool         `json:"in_doubt,omitempty"`
 	Error   string       `json:"error,omitempty"` // why it failed or was skipped, or the last refusal
+	Class   string       `json:"class,omitempty"` // of the failure
 	Result  rules.Result `json:"-"`               // when done, of a commit and of a build
 	At      time.Time    `json:"at,omitzero"`     // of the state
 	Forced  []time.Time  `json:"forced,omitempty"`
@@ -32,6 +33,10 @@ type Standing struct {
 
 // Done tells whether the effect is there.
 func (s *Standing) Done() bool { return s.State == stateDone }
+
+// NeedsForce tells that the action failed in a way that only somebody who has looked can overrule: its commit may have been removed from the
+// branch by hand.
+func (s *Standing) NeedsForce() bool { return s.Failed() && s.Class == ClassRewritten }
 
 // Failed tells whether the action ended without its effect, and not because it was not wanted.
 func (s *Standing) Failed() bool { return s.State == stateFailed }
@@ -46,7 +51,7 @@ func ReadStanding(ctx context.Context, records Records, key string) (Standing, e
 }
 
 func (r *actionRecord) standing() Standing {
-	s := Standing{State: r.State, Attempts: r.Attempt, Error: r.Error, At: r.At, Forced: r.Forced}
+	s := Standing{State: r.State, Attempts: r.Attempt, Error: r.Error, Class: r.Class, At: r.At, Forced: r.Forced}
 	s.InDoubt = r.State != stateDone && !r.SentAt.IsZero() && !r.OutcomeKnown
 	if r.State == stateDone && r.Result != nil {
 		s.Result = r.result()
@@ -76,7 +81,8 @@ func Key(a *rules.Action, target string) string {
 
 // Reopening says how an action is opened again.
 type Reopening struct {
-	// Force opens an action that is done, or of which there is no record, and writes down that and when somebody wanted it.
+	// Force opens an action that is done, or of which there is no record, or whose branch was rewritten, and writes down that and when
+	// somebody wanted it.
 	Force bool
 	Now   time.Time
 }
@@ -104,15 +110,21 @@ func Reopen(ctx context.Context, records Records, a *rules.Action, key string, h
 			return err
 		}
 		rec := en.rec
+		forced := how.Force && (rec.State == stateDone || en.rev == 0 || rec.State == stateFailed && rec.Class == ClassRewritten)
 		switch {
 		case rec.State == stateFailed:
+			if forced {
+				rec.Baseline = nil // somebody has looked: what was removed does not count
+			}
 			rec.State, rec.Error, rec.Class, rec.At = stateStarted, "", "", how.Now
-		case how.Force && (rec.State == stateDone || en.rev == 0):
+		case forced:
 			rec = newActionRecord(a, stateStarted, how.Now)
-			rec.Forced = append(slices.Clone(en.rec.Forced), how.Now)
-			rec.Forced = rec.Forced[max(0, len(rec.Forced)-keptForced):]
 		default:
 			return nil
+		}
+		if forced {
+			rec.Forced = append(slices.Clone(en.rec.Forced), how.Now)
+			rec.Forced = rec.Forced[max(0, len(rec.Forced)-keptForced):]
 		}
 		if err := en.store(ctx, records, rec); !errors.Is(err, errRaced) {
 			return err

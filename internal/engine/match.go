@@ -61,6 +61,9 @@ func (e *Engine) match(ctx context.Context, ev *events.Event, log zerolog.Logger
 	if err != nil {
 		return matchRecord{}, &FinalError{class: ClassMessage, err: err}
 	}
+	if err := e.noteLanded(ctx, view, ev.Body); err != nil {
+		return matchRecord{}, err
+	}
 	flat := view.Flat()
 	candidates := rs.Match(nil, &flat)
 	rec := matchRecord{V: rules.FormatVersion, EventID: ev.ID, Digest: rs.Digest(), At: e.now().UTC()}

@@ -27,6 +27,7 @@ func matchSubject(eventID string) string   { return "match." + rules.Hash(eventI
 func runSubject(runID string) string       { return "run." + runID }
 func commitSubject(commitID string) string { return "commit." + rules.Hash(commitID) }
 func actionSubject(key string) string      { return "action." + key }
+func landedSubject(key string) string      { return "landed." + key }
 
 // readRecord reads the record under subject into rec and tells whether there is one.
 func (e *Engine) readRecord(ctx context.Context, subject string, rec any) (found bool, err error) {
