@@ -36,6 +36,7 @@ type watch struct {
 	loader    atomic.Pointer[engine.Loader]
 	journal   atomic.Pointer[journal.Journal]
 	listening atomic.Pointer[string]
+	away      atomic.Pointer[string] // why the broker cannot be used, as it was told
 
 	address string // of the admin listener, "" when there is none
 	stop    func()
@@ -95,6 +96,9 @@ func (w *watch) streamReachable() telemetry.Check {
 	return telemetry.Check{Name: "stream", Ready: func(ctx context.Context) (string, error) {
 		conn := w.conn.Load()
 		if conn == nil {
+			if why := w.away.Load(); why != nil {
+				return "", fmt.Errorf("NATS cannot be used yet: %s", *why)
+			}
 			return "", errors.New("NATS is not connected yet")
 		}
 		if !w.ensured.Load() {

@@ -15,12 +15,8 @@ import (
 	"github.com/millrace/millrace/pkg/events"
 )
 
-const (
-	// brokerWait is how long a delivery that is in the journal waits for NATS.
-	brokerWait = 500 * time.Millisecond
-	// lookAgain is the pause between two tries to reach NATS, or to make its stores.
-	lookAgain = time.Second
-)
+// brokerWait is how long a delivery that is in the journal waits for NATS.
+const brokerWait = 500 * time.Millisecond
 
 func journaled(cfg *config.Config) bool { return cfg.Receiver.Durability == "journal" }
 
@@ -30,7 +26,7 @@ func newPublisher(ctx context.Context, cfg *config.Config, watch *watch) (ingest
 	if journaled(cfg) {
 		return newJournaled(ctx, cfg, settings, watch)
 	}
-	conn, err := connect(ctx, settings, watch)
+	conn, err := awaitBroker(ctx, settings, watch)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,17 +71,11 @@ func newJournaled(ctx context.Context, cfg *config.Config, settings stream.Confi
 			end()
 			return nil, nil, err
 		}
-		watch.log.Warn().Err(err).Msg("broker away")
+		watch.brokerAway(err)
 	}
 	watch.journal.Store(b.journal)
 	running.Go(func() { b.look(looking) })
 	return b.journal, end, nil
-}
-
-// passing tells whether time may mend an error.
-func passing(err error) bool {
-	var e interface{ Retryable() bool }
-	return !errors.As(err, &e) || e.Retryable()
 }
 
 func (b *broker) connect(ctx context.Context) error {
@@ -100,7 +90,6 @@ func (b *broker) connect(ctx context.Context) error {
 
 // look connects if that has not been done, and makes sure of the stores after each reconnect, until ctx ends.
 func (b *broker) look(ctx context.Context) {
-	told := ""
 	for {
 		var err error
 		if conn := b.conn.Load(); conn == nil {
@@ -116,20 +105,12 @@ func (b *broker) look(ctx context.Context) {
 			return
 		}
 		if err == nil {
-			told = ""
+			b.watch.away.Store(nil)
 			continue
 		}
-		if said := err.Error(); said != told {
-			b.watch.log.Warn().Err(err).Msg("broker away")
-			told = said
-		}
+		b.watch.brokerAway(err)
 		wake(b.again)
-		timer := time.NewTimer(lookAgain)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-		}
+		lookLater(ctx)
 	}
 }
 

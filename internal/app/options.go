@@ -30,7 +30,7 @@ func streamConfig(cfg *config.Config, name string, log zerolog.Logger) stream.Co
 		Name:            name,
 		CredentialsFile: n.CredentialsFile,
 		Token:           stream.Secret(n.Token.Reveal()),
-		Replicas:        n.Replicas,
+		Replicas:        int(n.Replicas),
 		EventsMaxBytes:  int64(n.EventsMaxBytes),
 		RecordsMaxBytes: int64(n.RecordsMaxBytes),
 		DeadMaxBytes:    int64(n.DeadMaxBytes),

@@ -14,7 +14,6 @@ import (
 
 	"github.com/millrace/millrace/internal/config"
 	"github.com/millrace/millrace/internal/ingest"
-	"github.com/millrace/millrace/internal/stream"
 	"github.com/millrace/millrace/internal/telemetry"
 )
 
@@ -39,7 +38,7 @@ func Receiver(ctx context.Context, cfg *config.Config, logs io.Writer, ready fun
 	defer watch.close()
 	publisher, closePublisher, err := newPublisher(ctx, cfg, watch)
 	if err != nil {
-		return err
+		return stopped(ctx, err, log, "receiver stopped")
 	}
 	defer closePublisher()
 	check, closeCheck, err := addressCheck(cfg, log)
@@ -92,21 +91,6 @@ func serve(ctx context.Context, server *http.Server, listener net.Listener, log 
 	}
 	log.Info().Msg("receiver stopped")
 	return err
-}
-
-// connect reaches the broker and makes sure its stores are there and safe.
-func connect(ctx context.Context, settings stream.Config, watch *watch) (*stream.Conn, error) {
-	conn, err := stream.Connect(ctx, settings)
-	if err != nil {
-		return nil, err
-	}
-	watch.conn.Store(conn)
-	if err := conn.Ensure(ctx); err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("the stores in NATS are not fit for use:\n%w", err)
-	}
-	watch.ensured.Store(true)
-	return conn, nil
 }
 
 // sources are those that post; the others have no address.

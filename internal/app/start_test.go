@@ -68,21 +68,6 @@ func TestStopWhileBusy(t *testing.T) {
 	}
 }
 
-// TestBrokerAway: a server that finds no broker says so, and where it looked.
-func TestBrokerAway(t *testing.T) {
-	t.Parallel()
-	const address = "nats://" + nobody
-	w := newWorld(t, settings{})
-	for name, serve := range servers() {
-		cfg := w.config()
-		cfg.NATS.URL = address
-		err := serve(t.Context(), cfg)
-		if err == nil || !strings.Contains(err.Error(), "cannot connect to the broker at "+address+": ") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
 // TestUnsafeStreams: streams whose settings would lose something are refused, all at once, each with a remedy, and left as they are.
 func TestUnsafeStreams(t *testing.T) {
 	t.Parallel()

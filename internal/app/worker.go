@@ -31,9 +31,9 @@ func Worker(ctx context.Context, cfg *config.Config, logs io.Writer, ready func(
 		return err
 	}
 	defer watch.close()
-	conn, err := connect(ctx, streamConfig(cfg, "millrace-worker", log), watch)
+	conn, err := awaitBroker(ctx, streamConfig(cfg, "millrace-worker", log), watch)
 	if err != nil {
-		return err
+		return stopped(ctx, err, log, "worker stopped")
 	}
 	defer conn.Close()
 	live := engine.NewLive(Catalogue(cfg), conn)
@@ -41,12 +41,8 @@ func Worker(ctx context.Context, cfg *config.Config, logs io.Writer, ready func(
 	loader, stopReporting := newLoader(cfg, conn, live, log)
 	defer stopReporting()
 	watch.loader.Store(loader)
-	if err := loadRules(ctx, cfg, loader, log.With().Str("admin", watch.address).Logger()); err != nil {
-		return err
-	}
-	if live.Current() == nil { // it was stopped while it waited for rules
-		log.Info().Msg("worker stopped")
-		return nil
+	if err := loadRules(ctx, cfg, loader, watch); err != nil {
+		return stopped(ctx, err, log, "worker stopped")
 	}
 	out, err := newOutside(cfg, watch.metrics, log)
 	if err != nil {
@@ -107,26 +103,32 @@ func consumers(cfg *config.Config, conn *stream.Conn, live *engine.Live, out *ou
 		},
 	}, effectSettings(cfg), log)
 
-	n := cfg.Worker.Concurrency
+	n, again := cfg.Worker.Concurrency, cfg.Worker.Retry
 	all := []stream.Consumer{
 		{Name: stream.MatchConsumer, Stream: stream.Events, Filter: "events.>", Concurrency: n.Match, Handler: toEngine(eng.Match)},
 		{Name: "rematch", Stream: stream.Work, Filter: stream.Matches, Concurrency: 1, Handler: toEngine(eng.Match)},
-		{Name: "run", Stream: stream.Work, Filter: "work.run", Concurrency: n.Run, Handler: toEngine(eng.Run)},
+		{Name: "run", Stream: stream.Work, Filter: "work.run", Concurrency: n.Run, Retry: ladder(again.Run), Handler: toEngine(eng.Run)},
 		{Name: "tick", Stream: stream.Work, Filter: stream.Ticks, Concurrency: 1, Handler: toEngine(eng.Tick)},
-		{Name: "commit", Stream: stream.Work, Filter: "work.commit", Concurrency: n.Commit, Handler: toEffects(eff.Commit), Buried: buried(eff)},
-		{Name: "build", Stream: stream.Work, Filter: "work.build", Concurrency: n.Build, Handler: toEffects(eff.Build), Buried: buried(eff)},
-		{Name: "alert", Stream: stream.Work, Filter: "work.alert", Concurrency: n.Alert, Handler: toEffects(eff.Alert), Buried: buried(eff)},
+		{Name: "commit", Stream: stream.Work, Filter: "work.commit", Concurrency: n.Commit, Retry: ladder(again.Commit), Handler: toEffects(eff.Commit), Buried: buried(eff)},
+		{Name: "build", Stream: stream.Work, Filter: "work.build", Concurrency: n.Build, Retry: ladder(again.Build), Handler: toEffects(eff.Build), Buried: buried(eff)},
+		{Name: "alert", Stream: stream.Work, Filter: "work.alert", Concurrency: n.Alert, Retry: ladder(again.Alert), Handler: toEffects(eff.Alert), Buried: buried(eff)},
 	}
 	for _, target := range slices.Sorted(maps.Keys(cfg.Targets)) {
 		all = append(all, stream.Consumer{
 			Name: "notify-" + target, Stream: stream.Work, Filter: "work.notify." + target,
-			Concurrency: n.Notify, Handler: toEffects(eff.Notify), Buried: buried(eff),
+			Concurrency: n.Notify, Retry: ladder(cfg.Targets[target].Retry.Over(again.Notify)),
+			Handler: toEffects(eff.Notify), Buried: buried(eff),
 		})
 	}
 	for i := range all {
 		all[i].AckWait = cfg.Worker.AckWait
 	}
 	return all, nil
+}
+
+// ladder is what a kind of work has of its own.
+func ladder(l config.Ladder) stream.Retry {
+	return stream.Retry{First: l.First, Max: l.Max, GiveUpAfter: l.GiveUpAfter}
 }
 
 func toEngine(handle func(context.Context, engine.Message) error) func(context.Context, *stream.Message) error {

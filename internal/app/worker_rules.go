@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -41,17 +42,28 @@ func newLoader(cfg *config.Config, conn *stream.Conn, live *engine.Live, log zer
 	}
 }
 
-// loadRules loads the first rules. Files that are refused end the worker; what is pushed is awaited for as long as it takes.
-func loadRules(ctx context.Context, cfg *config.Config, loader *engine.Loader, log zerolog.Logger) error {
+// loadRules loads the first rules. Files that are refused end the worker; what is pushed, and a broker that does not store them now, are
+// awaited for as long as it takes. The end of ctx is an error.
+func loadRules(ctx context.Context, cfg *config.Config, loader *engine.Loader, watch *watch) error {
 	if cfg.Worker.RulesFrom == engine.FromPushed {
-		log.Info().Msg("pushed rules looked for")
+		watch.log.Info().Str("admin", watch.address).Msg("pushed rules looked for")
 		loader.Await(ctx, cfg.Worker.ReloadEvery)
-		return nil
+		return ctx.Err()
 	}
-	if err := loader.Load(ctx, time.Now()); err != nil {
-		return fmt.Errorf("load the rules:\n%w", err)
+	for ctx.Err() == nil {
+		err := loader.Load(ctx, time.Now())
+		var broker *stream.Error
+		switch {
+		case err == nil:
+			watch.away.Store(nil)
+			return nil
+		case !errors.As(err, &broker) || !broker.Retryable():
+			return fmt.Errorf("load the rules:\n%w", err)
+		}
+		watch.brokerAway(err)
+		lookLater(ctx)
 	}
-	return nil
+	return ctx.Err()
 }
 
 func hostName() string {

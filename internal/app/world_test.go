@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"bytes"
-	"context"
 	"embed"
 	"encoding/json"
 	"fmt"
@@ -221,63 +220,6 @@ func (w *world) config() *config.Config {
 		w.t.Fatalf("load the configuration: %v", err)
 	}
 	return cfg
-}
-
-// start runs a server in this process until the end of the test, or until stop. It returns when the server has called ready.
-func (w *world) start(name string, run func(ctx context.Context, cfg *config.Config, logs io.Writer, ready func()) error) (log *journal, stop func()) {
-	w.t.Helper()
-	cfg := w.config()
-	log = new(journal)
-	ctx, cancel := context.WithCancel(context.Background())
-	ready, ended := make(chan struct{}), make(chan error, 1)
-	go func() {
-		ended <- run(ctx, cfg, log, func() { close(ready) })
-	}()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cancel()
-		select {
-		case err := <-ended:
-			if err != nil {
-				w.t.Errorf("%s: %v", name, err)
-			}
-		case <-time.After(patience):
-			w.t.Errorf("%s did not stop within %s", name, patience)
-		}
-		if w.t.Failed() {
-			w.t.Logf("log of %s:\n%s", name, log)
-		}
-	}
-	w.t.Cleanup(stop)
-	select {
-	case <-ready:
-	case err := <-ended:
-		cancel()
-		stopped = true
-		w.t.Fatalf("%s did not start: %v", name, err)
-	case <-time.After(patience):
-		w.t.Fatalf("%s was not ready after %s", name, patience)
-	}
-	return log, stop
-}
-
-func (w *world) startReceiver() (log *journal, stop func()) {
-	w.t.Helper()
-	return w.start("receiver", func(ctx context.Context, cfg *config.Config, logs io.Writer, ready func()) error {
-		return app.Receiver(ctx, cfg, logs, func(addr string) {
-			w.receiver = "http://" + addr
-			ready()
-		})
-	})
-}
-
-func (w *world) startWorkerHere() (log *journal, stop func()) {
-	w.t.Helper()
-	return w.start("worker", app.Worker)
 }
 
 // look is a connection of the test's own, to see what is in the stores.

@@ -34,8 +34,34 @@ func (l *loader) check(cfg *Config) {
 	if cfg.Receiver.Durability == "journal" && cfg.Receiver.Journal.Dir == "" && !l.failed("receiver") {
 		l.reportAt("receiver.durability", faultf("set receiver.journal.dir", "durability is journal, and there is no folder for it"))
 	}
-	if r := cfg.Worker.Retry; !l.failed("worker.retry") && (r.First > r.Max || r.Max > r.GiveUpAfter) {
-		l.reportAt("worker.retry", faultf("", "expected first (%s) ≤ max (%s) ≤ give_up_after (%s)", r.First, r.Max, r.GiveUpAfter))
+	if !l.failed("worker.retry") && !l.failed("targets") {
+		l.checkRetry(cfg)
+	}
+}
+
+// checkRetry tests that every ladder goes up, with what it takes from the one below it.
+func (l *loader) checkRetry(cfg *Config) {
+	goesUp := func(path string, r Ladder) bool {
+		fits := r.First <= r.Max && r.Max <= r.GiveUpAfter
+		if !fits {
+			l.reportAt(path, faultf("", "expected first (%s) ≤ max (%s) ≤ give_up_after (%s)", r.First, r.Max, r.GiveUpAfter))
+		}
+		return fits
+	}
+	retry := cfg.Worker.Retry
+	if !goesUp("worker.retry", retry.All()) {
+		return
+	}
+	for _, kind := range []struct {
+		name   string
+		ladder Ladder
+	}{{"run", retry.Run}, {"commit", retry.Commit}, {"build", retry.Build}, {"alert", retry.Alert}, {"notify", retry.Notify}} {
+		if !goesUp("worker.retry."+kind.name, kind.ladder.Over(retry.All())) {
+			return
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Targets)) {
+		goesUp("targets."+name+".retry", cfg.Targets[name].Retry.Over(retry.Notify).Over(retry.All()))
 	}
 }
 

@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Config is all of Millrace's settings. The tags are the documentation: key is the name in the file, default, min and max are
 // written as in the file, oneof lists the words allowed, check names a further test of the text (checkText), doc is for Reference.
@@ -22,7 +25,7 @@ type NATS struct {
 	URL             string        `key:"url" default:"nats://127.0.0.1:4222" check:"nats_url" doc:"Address of the server, or several separated by commas: nats://, tls://, ws:// or wss://, without user and password."`
 	CredentialsFile string        `key:"credentials_file" check:"path" doc:"A .creds file, as nsc and nk write it."`
 	Token           Secret        `key:"token" doc:"Token, for servers that ask for one."`
-	Replicas        int           `key:"replicas" default:"1" min:"1" max:"5" doc:"Copies of every stream. 3 survives the loss of one server."`
+	Replicas        Replicas      `key:"replicas" default:"auto" min:"1" max:"5" doc:"Copies of every store, on as many servers. auto = 3 in a cluster that has servers for them, which survives the loss of one, else 1. A store that has fewer is given more, while it is used; none is taken away."`
 	DuplicateWindow time.Duration `key:"duplicate_window" default:"20m" min:"100ms" max:"24h" doc:"How long the broker recognises an event id it has seen. It saves work; correctness does not depend on it."`
 	EventsMaxBytes  Bytes         `key:"events_max_bytes" default:"2GiB" min:"1MiB" doc:"Size of the archive of events. What is not processed is never dropped for it."`
 	RecordsMaxBytes Bytes         `key:"records_max_bytes" default:"1GiB" min:"1MiB" doc:"Size of the records of decisions and actions."`
@@ -97,11 +100,33 @@ type Concurrency struct {
 	Notify int `key:"notify" default:"2" min:"1" max:"1024" doc:"Messages, for each target."`
 }
 
-// Retry is the schedule of further tries.
+// Retry is the schedule of further tries, for all work and for kinds of it.
 type Retry struct {
-	First       time.Duration `key:"first" default:"5s" min:"1s" max:"1h" doc:"Pause before the second try; it doubles with every try."`
+	First       time.Duration `key:"first" default:"5s" min:"1s" max:"1h" doc:"Pause before the second try; it doubles with every try. Half of each pause is drawn by chance."`
 	Max         time.Duration `key:"max" default:"10m" min:"1s" max:"24h" doc:"Longest pause."`
 	GiveUpAfter time.Duration `key:"give_up_after" default:"24h" min:"1s" max:"336h" doc:"Time since the first try after which the message becomes a dead letter."`
+	Run         Ladder        `key:"run" doc:"Runs, where they are to be different: fetching facts and deciding."`
+	Commit      Ladder        `key:"commit" doc:"Commits."`
+	Build       Ladder        `key:"build" doc:"Builds that are started."`
+	Alert       Ladder        `key:"alert" doc:"Readings of alerts; their messages are of notify."`
+	Notify      Ladder        `key:"notify" doc:"Messages; targets.NAME.retry is for one target."`
+}
+
+// Ladder is what is different from another schedule of tries; 0: nothing.
+type Ladder struct {
+	First       time.Duration `key:"first" min:"1s" max:"1h" doc:"Pause before the second try. Empty: as for the rest."`
+	Max         time.Duration `key:"max" min:"1s" max:"24h" doc:"Longest pause. Empty: as for the rest."`
+	GiveUpAfter time.Duration `key:"give_up_after" min:"1s" max:"336h" doc:"Time since the first try after which it becomes a dead letter. Empty: as for the rest."`
+}
+
+// All is the schedule of what has none of its own.
+func (r Retry) All() Ladder { return Ladder{First: r.First, Max: r.Max, GiveUpAfter: r.GiveUpAfter} }
+
+// Over is the ladder with what it leaves open filled in from another one.
+func (l Ladder) Over(other Ladder) Ladder {
+	return Ladder{
+		First: cmp.Or(l.First, other.First), Max: cmp.Or(l.Max, other.Max), GiveUpAfter: cmp.Or(l.GiveUpAfter, other.GiveUpAfter),
+	}
 }
 
 // Breaker is the limit of commits of one rule to one branch, and of builds of one task that it starts.
@@ -138,6 +163,7 @@ type Target struct {
 	Kind   string `key:"kind" oneof:"log|webhook|dingtalk|feishu" doc:"log writes a line, webhook posts Millrace's own JSON, dingtalk and feishu are custom robots of a group. Required."`
 	URL    Secret `key:"url" check:"http_url" doc:"Address of the robot or receiver. It is a secret: who knows it can post."`
 	Secret Secret `key:"secret" doc:"Signing secret. For a webhook whsec_… of Standard Webhooks, or any text."`
+	Retry  Ladder `key:"retry" doc:"When messages to it are tried again, where that is to be different from worker.retry."`
 }
 
 // Egress opens what is closed to targets. It is not about CodeArts, whose addresses are its own settings.

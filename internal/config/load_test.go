@@ -89,7 +89,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := &config.Config{
 		NATS: config.NATS{
-			URL: "nats://127.0.0.1:4222", Replicas: 1, DuplicateWindow: 20 * time.Minute,
+			URL: "nats://127.0.0.1:4222", DuplicateWindow: 20 * time.Minute,
 			EventsMaxBytes: 2 << 30, RecordsMaxBytes: 1 << 30, DeadMaxBytes: 512 << 20,
 		},
 		Receiver: config.Receiver{Listen: "127.0.0.1:8080", MaxBody: 768 << 10, Durability: "broker", Journal: config.Journal{MaxBytes: 2 << 30, Hold: 10 * time.Minute}, PublishTimeout: 5 * time.Second, CheckRate: 10, AdminListen: "127.0.0.1:9080"},
@@ -127,12 +127,13 @@ sources:
 worker:
   rules: [rules, /etc/millrace/rules]
   concurrency: { run: 32 }
+  retry: { max: 5m, notify: { first: 1s } }
   settle: 1m30s
 codearts:
   default: { region: cn-north-4, domain: acme, user: 007, password: { env: PASSWORD }, project_id: 00123, plain_http: true, repo_endpoint: "http://fake:8090" }
 targets:
   ops: { kind: dingtalk, url: { env: MILLRACE_OPS_ROBOT }, secret: { env: OPS_SECRET } }
-  audit: { kind: log }
+  audit: { kind: log, retry: { give_up_after: 2h } }
 egress: { allow_cidrs: 10.20.0.0/16, allow_hosts: ["*.corp.example"], allow_ports: [8443, 9000-9010], allow_http: true, proxy: "http://proxy:3128" }
 log: { level: debug }
 `
@@ -147,7 +148,7 @@ func TestLoad(t *testing.T) {
 		"MILLRACE_NATS_REPLICAS=1",
 		"MILLRACE_RECEIVER_LISTEN=",
 		"MILLRACE_WORKER_RULES=extra, more",
-		"MILLRACE_TARGETS_AUDIT_KIND=feishu",
+		"MILLRACE_TARGETS_AUDIT_KIND=feishu", "MILLRACE_TARGETS_AUDIT_RETRY_MAX=1m", "MILLRACE_WORKER_RETRY_BUILD_FIRST=10s",
 		"MILLRACE_TARGETS_AUDIT_URL=https://open.feishu.cn/open-apis/bot/v2/hook/h",
 		"MILLRACE_TARGETS_ON_CALL_KIND=log",
 		"MILLRACE_SOURCES_GITEA_SECRETS=one,two",
@@ -168,6 +169,7 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	want.NATS.Replicas = 1
 	want.NATS.URL = "tls://a.example.com:4222,tls://b.example.com:4222,tls://c.example.com"
 	want.NATS.CredentialsFile = filepath.Join(folder, "nats.creds")
 	want.NATS.EventsMaxBytes, want.NATS.DeadMaxBytes = 10<<30, 1<<20
@@ -189,6 +191,7 @@ func TestLoad(t *testing.T) {
 	}
 	want.Worker.Rules = []string{"extra", "more"}
 	want.Worker.Concurrency.Run = 32
+	want.Worker.Retry.Max, want.Worker.Retry.Notify.First, want.Worker.Retry.Build.First = 5*time.Minute, time.Second, 10*time.Second
 	want.Worker.Settle = 90 * time.Second
 	want.CodeArts = map[string]config.CodeArts{"default": {
 		Region: "cn-north-4", User: "007", Domain: "acme", Password: secret("pass"), ProjectID: "42",
@@ -199,7 +202,7 @@ func TestLoad(t *testing.T) {
 	}}
 	want.Targets = map[string]config.Target{
 		"ops":     {Kind: "dingtalk", URL: secret("https://oapi.dingtalk.com/robot/send?access_token=t"), Secret: secret("SEC1")},
-		"audit":   {Kind: "feishu", URL: secret("https://open.feishu.cn/open-apis/bot/v2/hook/h")},
+		"audit":   {Kind: "feishu", URL: secret("https://open.feishu.cn/open-apis/bot/v2/hook/h"), Retry: config.Ladder{Max: time.Minute, GiveUpAfter: 2 * time.Hour}},
 		"on-call": {Kind: "log"},
 	}
 	want.Egress = config.Egress{
@@ -209,6 +212,15 @@ func TestLoad(t *testing.T) {
 	want.Log.Level = "debug"
 	if diff := cmp.Diff(want, cfg); diff != "" {
 		t.Errorf("loaded (-want +got):\n%s", diff)
+	}
+}
+
+// TestLadders: a target's own ladder goes before that of messages, and that before the one of all work.
+func TestLadders(t *testing.T) {
+	retry := config.Retry{First: time.Second, Max: time.Minute, GiveUpAfter: time.Hour, Notify: config.Ladder{First: 2 * time.Second, Max: 3 * time.Minute}}
+	got := config.Ladder{First: 4 * time.Second}.Over(retry.Notify).Over(retry.All())
+	if want := (config.Ladder{First: 4 * time.Second, Max: 3 * time.Minute, GiveUpAfter: time.Hour}); got != want {
+		t.Errorf("ladder = %+v, want %+v", got, want)
 	}
 }
 

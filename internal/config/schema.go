@@ -15,6 +15,7 @@ const (
 	kindInt
 	kindBytes
 	kindDuration
+	kindReplicas
 	kindBool
 	kindSecret
 	kindTexts
@@ -32,6 +33,8 @@ func (k kind) want() string {
 		return "a size like 768KiB, 2GiB or a number of bytes"
 	case kindDuration:
 		return "a duration like 500ms, 30s, 5m or 24h"
+	case kindReplicas:
+		return "auto or a whole number"
 	case kindBool:
 		return "true or false"
 	case kindSecret:
@@ -101,6 +104,8 @@ func kindOf(t reflect.Type) kind {
 		return kindDuration
 	case reflect.TypeFor[Bytes]():
 		return kindBytes
+	case reflect.TypeFor[Replicas]():
+		return kindReplicas
 	case reflect.TypeFor[Secret]():
 		return kindSecret
 	case reflect.TypeFor[[]Secret]():

@@ -36,6 +36,10 @@ func (l *loader) set(dst reflect.Value, s *setting, text, folder string) *fault 
 		dst.SetBool(text == "true")
 	default:
 		n, ok := parseNumber(s.kind, text)
+		if s.kind == kindReplicas && text == auto {
+			dst.SetInt(0)
+			return nil
+		}
 		if !ok {
 			return faultf(numberHint(s.kind, text), "expected %s, found %s", s.kind.want(), quote(text))
 		}

@@ -40,7 +40,8 @@ type Config struct {
 	// CertFile and KeyFile are this client's own certificate, when the server asks for one.
 	CertFile, KeyFile string
 
-	// Replicas of every store that is created here. 0: 1.
+	// Replicas of every store: one that has fewer is given as many, online; one that has more keeps them. 0: three where the cluster has
+	// servers for them, else 1.
 	Replicas int
 	// EventsMaxBytes, RecordsMaxBytes and DeadMaxBytes cap the stores that are created
 	// here, in bytes. 0: 1 GiB, 512 MiB, 256 MiB. A store that exists keeps what it has.
@@ -51,6 +52,7 @@ type Config struct {
 	// takes no less than 100 ms. It saves work, correctness does not rest on it.
 	DuplicateWindow time.Duration
 
+	// Retry is for consumers that say nothing else.
 	Retry Retry
 	Log   zerolog.Logger
 	// Reconnected, if not nil, is called when the connection was lost and leads to a server again that can be worked with: that one may
@@ -71,8 +73,8 @@ type Retry struct {
 	First, Max time.Duration
 	// Factor multiplies the delay at each further failure. Below 1: 2.
 	Factor float64
-	// Jitter is the part of a delay that is drawn by chance, up to 1, which draws between
-	// nothing and the whole delay. 0: 1. Below 0: none.
+	// Jitter is the part of a delay that is drawn by chance, up to 1. 0: 0.5, which draws between
+	// half of the delay and all of it, so that no try follows at once. Below 0: none.
 	Jitter float64
 	// GiveUpAfter is how long after its first failure a message that still fails becomes
 	// a dead letter of class "exhausted". 0: 24 h.
@@ -123,7 +125,6 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("a client certificate needs both its certificate file and its key file")
 	}
 	c.Name = or(c.Name, "millrace")
-	c.Replicas = or(c.Replicas, 1)
 	c.EventsMaxBytes = or(c.EventsMaxBytes, defaultEventsMaxBytes)
 	c.RecordsMaxBytes = or(c.RecordsMaxBytes, defaultRecordsMaxBytes)
 	c.DeadMaxBytes = or(c.DeadMaxBytes, defaultDeadMaxBytes)
@@ -140,8 +141,15 @@ func (r Retry) withDefaults() Retry {
 	if r.Factor < 1 {
 		r.Factor = 2
 	}
-	r.Jitter = min(or(r.Jitter, 1), 1)
+	r.Jitter = min(or(r.Jitter, 0.5), 1)
 	return r
+}
+
+// over is r with what it leaves open filled in from another one.
+func (r Retry) over(other Retry) Retry {
+	r.First, r.Max, r.GiveUpAfter = or(r.First, other.First), or(r.Max, other.Max), or(r.GiveUpAfter, other.GiveUpAfter)
+	r.Factor, r.Jitter = or(r.Factor, other.Factor), or(r.Jitter, other.Jitter)
+	return r.withDefaults()
 }
 
 // withoutCredentials is the scheme and the host of a URL, for people.

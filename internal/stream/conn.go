@@ -2,9 +2,6 @@ package stream
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,7 +32,8 @@ type Conn struct {
 	running sync.WaitGroup
 }
 
-// Connect opens the connection and checks that the server is one Millrace can work with.
+// Connect opens the connection to the first of the servers that Millrace can work with, in an order of chance. The error says of each
+// what is wrong with it; it is not Retryable() if none of that will mend by itself.
 // Once connected it stays so: a lost connection is opened again, forever. While it is lost
 // every request fails at once instead of being kept in memory. If it then leads to a server that
 // is too old, no event and no schedule is stored there and no message is consumed.
@@ -46,16 +44,6 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	}
 	c := &Conn{cfg: cfg, log: cfg.Log, moveOn: make(chan struct{}, 1)}
 	if err := c.dial(ctx); err != nil {
-		return nil, err
-	}
-	c.js, err = jetstream.New(c.nc,
-		jetstream.WithDefaultTimeout(requestTimeout),
-		jetstream.WithPublishAsyncTimeout(requestTimeout))
-	if err == nil {
-		err = c.checkServer(ctx)
-	}
-	if err != nil {
-		c.nc.Close()
 		return nil, err
 	}
 	watching, stop := context.WithCancel(context.Background())
@@ -80,28 +68,6 @@ func (c *Conn) Connected() bool { return c.nc.IsConnected() }
 // flush waits until the server has what was sent, acknowledgements above all. A lost one
 // costs a repetition, so a failure is of no consequence.
 func (c *Conn) flush() { _ = c.nc.FlushTimeout(2 * time.Second) }
-
-func (c *Conn) dial(ctx context.Context) error {
-	timeout := connectTimeout
-	if d, ok := ctx.Deadline(); ok {
-		timeout = min(timeout, time.Until(d))
-	}
-	if ctx.Err() != nil {
-		return fmt.Errorf("connect to the broker: %w", ctx.Err())
-	}
-	nc, err := nats.Connect(strings.Join(c.cfg.URLs, ","), c.dialOptions(timeout)...)
-	if err != nil {
-		shown := make([]string, len(c.cfg.URLs))
-		for i, u := range c.cfg.URLs {
-			shown[i] = withoutCredentials(u)
-		}
-		return fmt.Errorf("cannot connect to the broker at %s: %w", strings.Join(shown, ", "), err)
-	}
-	c.nc = nc
-	// The options hold them from here on. A print of a struct does not ask the types of unexported fields how.
-	c.cfg.Password, c.cfg.Token = "", ""
-	return nil
-}
 
 func (c *Conn) dialOptions(timeout time.Duration) []nats.Option {
 	opts := []nats.Option{
@@ -142,29 +108,6 @@ func (c *Conn) dialOptions(timeout time.Duration) []nats.Option {
 		opts = append(opts, nats.ClientCert(c.cfg.CertFile, c.cfg.KeyFile))
 	}
 	return opts
-}
-
-// checkServer refuses a server that is too old, or one without JetStream.
-func (c *Conn) checkServer(ctx context.Context) error {
-	where := withoutCredentials(c.nc.ConnectedUrl())
-	if wrong := c.judge(c.nc); wrong != nil {
-		return wrong
-	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	_, err := c.js.AccountInfo(ctx)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount), errors.Is(err, nats.ErrNoResponders):
-		return Complaints{{
-			Where:  "broker " + where,
-			Found:  "JetStream is not enabled for this account, and Millrace stores everything there",
-			Remedy: "start the server with --jetstream and a store directory, and enable it for the account",
-		}}
-	default:
-		return fmt.Errorf("ask the broker at %s about JetStream: %w", where, err)
-	}
 }
 
 // handles keeps the streams that were looked up, by name.

@@ -30,6 +30,8 @@ type Consumer struct {
 	// Drain is how long running handlers may go on after the end was asked for; then their
 	// context is cancelled. 0: 10 s.
 	Drain time.Duration
+	// Retry says when its failed messages are tried again. What is zero is as in [Config].
+	Retry Retry
 	// Handler handles one message; its error is the verdict:
 	//
 	//   - nil: done, the message is acknowledged;
@@ -63,6 +65,7 @@ func (c *Conn) Consume(ctx context.Context, cons Consumer) error {
 	if err != nil {
 		return err
 	}
+	cons.Retry = cons.Retry.over(c.cfg.Retry)
 	r := &consuming{Conn: c, Consumer: cons}
 	if err := r.start(ctx); err != nil {
 		if ctx.Err() != nil {

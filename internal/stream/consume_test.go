@@ -167,6 +167,19 @@ func TestGivenUpAfterTheRetryPolicy(t *testing.T) {
 	}
 }
 
+// A consumer with a ladder of its own goes by that one.
+func TestConsumerGivesUpByItsOwnLadder(t *testing.T) {
+	c, _ := open(t, streamtest.Server(t)) // gives up after an hour
+	cons := runs(func(context.Context, *Message) error { return errors.New("away") })
+	cons.Retry.GiveUpAfter = time.Nanosecond
+	consume(t, c, cons)
+	put(t, c, Runs, "k1")
+	eventually(t, "a dead letter", func() bool { return counts(t, c).Dead == 1 })
+	if l := deadLetters(t, c)[0]; l.Class != "exhausted" || l.Attempts != 2 {
+		t.Errorf("dead letter = %+v", l)
+	}
+}
+
 func TestDeadLetterThatCannotBeWritten(t *testing.T) {
 	c, j := open(t, streamtest.Server(t), func(cfg *Config) { cfg.DeadMaxBytes = 600 })
 	consume(t, c, runs(func(context.Context, *Message) error { return failure{final: true} }))

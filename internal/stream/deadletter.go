@@ -113,7 +113,7 @@ func (r *consuming) bury(ctx context.Context, d *delivery, rule ruling, now time
 		return
 	}
 	if err != nil {
-		until := now.Add(r.cfg.Retry.delay(d.Attempts))
+		until := now.Add(r.Retry.delay(d.Attempts))
 		r.about(r.log.Error(), d).Err(err).Str("reason", reason).Str("class", class).Time("until", until).Msg("not dead-lettered, parked again")
 		r.again(d, until, now)
 		return

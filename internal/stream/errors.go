@@ -50,10 +50,13 @@ const (
 	codeMessageTooLarge             jetstream.ErrorCode = 10054
 	codeHeaderTooLarge              jetstream.ErrorCode = 10097
 	codeSubjectOverlap              jetstream.ErrorCode = 10065
+	codeNoPeers                     jetstream.ErrorCode = 10005
 	codeNoLeader                    jetstream.ErrorCode = 10008
 	codeNoResources                 jetstream.ErrorCode = 10023
 	codeNoStorage                   jetstream.ErrorCode = 10047
 	codeAccountResources            jetstream.ErrorCode = 10002
+	codeNoTier                      jetstream.ErrorCode = 10120
+	codeNotClustered                jetstream.ErrorCode = 10074
 	codeTimeZoneInvalid             jetstream.ErrorCode = 10223
 )
 

@@ -16,7 +16,8 @@ const (
 
 // Housekeep removes matched events from EVENTS until ctx ends: those older than
 // Config.EventsKeep, and above 90 % of the store's cap all of them. What the match consumer has not
-// acknowledged is never removed. Any number of workers may do it at once.
+// acknowledged is never removed. It also gives stores the replicas that Config.Replicas asks for, as [Conn.Ensure] does, once a cluster has
+// grown. Any number of workers may do it at once.
 func (c *Conn) Housekeep(ctx context.Context) error {
 	tick := time.NewTicker(housekeepEvery)
 	defer tick.Stop()
@@ -33,6 +34,7 @@ func (c *Conn) Housekeep(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+		c.raiseReplicas(ctx)
 	}
 }
 

@@ -10,10 +10,21 @@ import (
 )
 
 func (c *Conn) ensureRulesets(ctx context.Context) error {
-	_, err := c.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
+	if _, err := c.js.Stream(ctx, rulesetStream); err == nil {
+		return nil // whatever its settings
+	}
+	want := jetstream.ObjectStoreConfig{
 		Bucket: rulesetBucket, Description: "Millrace: rulesets by digest",
-		Storage: jetstream.FileStorage, Replicas: c.cfg.Replicas,
-	})
+		Storage: jetstream.FileStorage, Replicas: c.wantedReplicas(),
+	}
+	_, err := c.js.CreateObjectStore(ctx, want)
+	if tooFewServers(err) && c.cfg.Replicas == 0 {
+		want.Replicas = 1
+		_, err = c.js.CreateObjectStore(ctx, want)
+	}
+	if tooFewServers(err) {
+		return replicasError("object store "+rulesetBucket, want.Replicas, err)
+	}
 	if err != nil && !errors.Is(err, jetstream.ErrBucketExists) {
 		return fmt.Errorf("create object store %s: %w", rulesetBucket, err)
 	}

@@ -16,7 +16,7 @@ import (
 // acknowledged.
 func (r *consuming) settle(ctx context.Context, d *delivery, err error) {
 	now := time.Now().UTC()
-	rule := judge(ctx, d, err, r.cfg.Retry, now)
+	rule := judge(ctx, d, err, r.Retry, now)
 	switch rule.verdict {
 	case done:
 		r.ack(d)
@@ -150,7 +150,7 @@ func (r *consuming) wake(d *delivery, until time.Time, state string) bool {
 	defer cancel()
 	if _, err := r.js.PublishMsg(ctx, msg); err != nil {
 		r.about(r.log.Warn(), d).Err(err).Msg("not parked, handed back")
-		r.handBack(d, r.cfg.Retry.delay(d.Attempts))
+		r.handBack(d, r.Retry.delay(d.Attempts))
 		return false
 	}
 	r.about(r.log.Debug(), d).Time("until", until).Int("attempts", d.Attempts).Msg("parked")

@@ -61,7 +61,7 @@ func (c *Conn) blueprint() []jetstream.StreamConfig {
 	plain := func(s Store, about, subjects string) jetstream.StreamConfig {
 		return jetstream.StreamConfig{
 			Name: string(s), Description: about, Subjects: []string{subjects},
-			Storage: jetstream.FileStorage, Replicas: c.cfg.Replicas,
+			Storage: jetstream.FileStorage, Replicas: c.wantedReplicas(),
 			Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
 		}
 	}
@@ -83,8 +83,9 @@ func (c *Conn) blueprint() []jetstream.StreamConfig {
 }
 
 // Ensure makes every store that is missing and checks every one that is there. Settings that
-// would lose events, or do things twice, are refused, all at once, as [Complaints]. Other differences (a larger cap,
-// more replicas, another duplicate window) are the operator's and are kept.
+// would lose events, or do things twice, are refused, all at once, as [Complaints]. A store with fewer replicas than Config.Replicas is
+// given more where there are servers for them. Other differences (a larger cap, more replicas, another duplicate window) are the
+// operator's and are kept.
 func (c *Conn) Ensure(ctx context.Context) error {
 	// While somebody else makes the same stores their space may be counted twice.
 	for failures := 0; ; failures++ {
@@ -114,6 +115,7 @@ func (c *Conn) ensureOnce(ctx context.Context) error {
 	if err := c.ensureRulesets(ctx); err != nil {
 		return err
 	}
+	c.raiseReplicas(ctx)
 	c.refreshFill(ctx)
 	return nil
 }
@@ -169,13 +171,14 @@ func (c *Conn) auditAccount(ctx context.Context, missing []jetstream.StreamConfi
 	if err != nil {
 		return nil, fmt.Errorf("read the limits of the account: %w", err)
 	}
+	replicas := max(c.cfg.Replicas, 1) // at least: whether there are servers for more is seen when they are made
 	tier := account.Tier
-	if t, ok := account.Tiers[fmt.Sprintf("R%d", c.cfg.Replicas)]; ok {
+	if t, ok := account.Tiers[fmt.Sprintf("R%d", replicas)]; ok {
 		tier = t
 	}
 	var needed int64
 	for _, s := range missing {
-		needed += max(s.MaxBytes, 0) * int64(max(s.Replicas, 1))
+		needed += max(s.MaxBytes, 0) * int64(replicas)
 	}
 	free := tier.Limits.MaxStore - int64(max(tier.Store, tier.ReservedStore))
 	if tier.Limits.MaxStore < 0 || needed <= free {
@@ -198,9 +201,15 @@ func wantsStorage(err error) bool {
 // create makes a stream. Somebody else may have made it a moment ago.
 func (c *Conn) create(ctx context.Context, want jetstream.StreamConfig) error {
 	_, err := c.js.CreateStream(ctx, want)
+	if tooFewServers(err) && c.cfg.Replicas == 0 {
+		want.Replicas = 1
+		_, err = c.js.CreateStream(ctx, want)
+	}
 	switch code := apiCode(err); {
 	case err == nil:
 		return nil
+	case tooFewServers(err):
+		return replicasError("stream "+want.Name, want.Replicas, err)
 	case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
 		s, err := c.js.Stream(ctx, want.Name)
 		if err != nil {
@@ -216,7 +225,7 @@ func (c *Conn) create(ctx context.Context, want jetstream.StreamConfig) error {
 			Found:  fmt.Sprintf("another stream already takes some of its subjects (%s)", want.Subjects[0]),
 			Remedy: "give Millrace an account of its own, or remove the other stream",
 		}}
-	case code == codeNoResources || code == codeNoStorage || code == codeAccountResources:
+	case code == codeNoResources || code == codeNoStorage || code == codeAccountResources || code == codeNoPeers:
 		return Complaints{storageComplaint(fmt.Sprintf("there is no room for stream %s with its cap of %d bytes", want.Name, want.MaxBytes))}
 	default:
 		return fmt.Errorf("create stream %s: %w", want.Name, err)

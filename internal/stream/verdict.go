@@ -66,7 +66,9 @@ func judge(ctx context.Context, d *delivery, err error, policy Retry, now time.T
 	delay := policy.delay(d.Attempts)
 	var after interface{ RetryAfter() time.Duration }
 	if errors.As(err, &after) {
-		delay = max(delay, min(after.RetryAfter(), policy.GiveUpAfter))
+		if least := min(after.RetryAfter(), policy.GiveUpAfter); least > delay {
+			delay = least + policy.spread(d.Attempts)
+		}
 	}
 	r.until = now.Add(delay)
 	return r
@@ -92,11 +94,16 @@ func (r Retry) full(failures int) time.Duration {
 // delay is how long to wait after one more failure.
 func (r Retry) delay(failures int) time.Duration {
 	d := r.full(failures)
+	return d - time.Duration(float64(d)*max(r.Jitter, 0)) + r.spread(failures)
+}
+
+// spread is the part of a delay that is drawn by chance. It is added to a pause that somebody asked for, so that those who
+// were asked at the same moment do not all come back at once.
+func (r Retry) spread(failures int) time.Duration {
 	if r.Jitter <= 0 {
-		return d
+		return 0
 	}
-	drawn := time.Duration(float64(d) * r.Jitter)
-	return d - drawn + rand.N(drawn+1)
+	return rand.N(time.Duration(float64(r.full(failures))*r.Jitter) + 1)
 }
 
 // exhausted tells whether a message that failed now is to be given up. Work carries the time of

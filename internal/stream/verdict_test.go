@@ -68,8 +68,8 @@ func TestDelays(t *testing.T) {
 		t.Errorf("delays (-want +got):\n%s", diff)
 	}
 	low, high := time.Hour, time.Duration(0)
-	chance := Retry{}.withDefaults()
-	half := Retry{Jitter: 0.5}.withDefaults()
+	chance := Retry{Jitter: 1}.withDefaults()
+	half := Retry{}.withDefaults()
 	for range 1000 {
 		d := chance.delay(6)
 		low, high = min(low, d), max(high, d)
@@ -79,6 +79,34 @@ func TestDelays(t *testing.T) {
 	}
 	if low < 0 || low > 8*time.Second || high > 64*time.Second || high < 56*time.Second {
 		t.Errorf("a thousand draws of 64s lie between %s and %s", low, high)
+	}
+}
+
+// Those who were asked to wait for the same time do not all come back at once, and none before it.
+func TestAskedPauseIsSpread(t *testing.T) {
+	now := time.Now()
+	seen := map[time.Time]bool{}
+	for range 100 {
+		r := judge(t.Context(), &delivery{Message: &Message{}}, failure{after: time.Minute}, Retry{First: 10 * time.Second}.withDefaults(), now)
+		if wait := r.until.Sub(now); wait < time.Minute || wait > 65*time.Second {
+			t.Fatalf("a pause of a minute takes %s, want at most half of the first pause more", wait)
+		}
+		seen[r.until] = true
+	}
+	if len(seen) < 50 {
+		t.Errorf("a hundred come back at %d times", len(seen))
+	}
+}
+
+func TestRetryOfAConsumer(t *testing.T) {
+	base := Retry{First: time.Second, Max: time.Minute, GiveUpAfter: time.Hour, Jitter: -1}.withDefaults()
+	if diff := cmp.Diff(base, Retry{}.over(base)); diff != "" {
+		t.Errorf("nothing said (-want +got):\n%s", diff)
+	}
+	got := Retry{First: 2 * time.Minute, GiveUpAfter: 3 * time.Hour}.over(base)
+	want := Retry{First: 2 * time.Minute, Max: 2 * time.Minute, GiveUpAfter: 3 * time.Hour, Factor: 2, Jitter: -1}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("ladder (-want +got):\n%s", diff)
 	}
 }
 

@@ -91,8 +91,11 @@ func (b *Broker) start() {
 	b.opts.Port = s.Addr().(*net.TCPAddr).Port
 }
 
-// Stop ends it and waits until it is gone. Stopping twice is harmless.
+// Stop ends it and waits until it is gone. Stopping twice, or what never ran, is harmless.
 func (b *Broker) Stop() {
+	if b.now == nil {
+		return
+	}
 	b.now.Shutdown()
 	b.now.WaitForShutdown()
 }

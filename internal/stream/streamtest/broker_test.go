@@ -63,3 +63,27 @@ func TestServersAreApart(t *testing.T) {
 	}
 	nc.Close()
 }
+
+// TestClusterComesAndGoes: any majority is a broker, and who was away finds the others again.
+func TestClusterComesAndGoes(t *testing.T) {
+	c := streamtest.NewCluster(t, 3)
+	for i := range c.Servers {
+		c.Start(i)
+	}
+	c.Whole()
+	nc, err := nats.Connect(c.URLs()[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}, Replicas: 3}); err != nil {
+		t.Error(err)
+	}
+	c.Servers[0].Stop()
+	c.Start(0)
+	c.Whole()
+}

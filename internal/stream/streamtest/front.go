@@ -25,14 +25,22 @@ type front struct {
 // be taken by any other process or connection before the server is back, this one cannot.
 func (b *Broker) Front() {
 	b.t.Helper()
-	l, err := new(net.ListenConfig).Listen(b.t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		b.t.Fatalf("listen before the nats-server: %v", err)
-	}
-	b.front = &front{listener: l, behind: b.now.Addr().String(), open: map[net.Conn]bool{}}
+	b.front = newFront(b.t)
+	b.front.leadTo(b.now.Addr().String())
 	b.opts.Port = server.RANDOM_PORT
-	b.front.running.Go(b.front.accept)
-	b.t.Cleanup(func() { b.front.close(b.t) })
+}
+
+// newFront is a front that leads nowhere yet.
+func newFront(t testing.TB) *front {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("listen before a nats-server: %v", err)
+	}
+	f := &front{listener: l, open: map[net.Conn]bool{}}
+	f.running.Go(f.accept)
+	t.Cleanup(func() { f.close(t) })
+	return f
 }
 
 func (f *front) accept() {
