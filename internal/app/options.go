@@ -65,6 +65,8 @@ func clients(cfg *config.Config, metrics *telemetry.Metrics) (map[string]*codear
 	all := make(map[string]*codearts.Client)
 	tokens := &codearts.TokenCache{}
 	limiter := codearts.NewLimiter(float64(cfg.Worker.CodeArtsRate), cfg.Worker.CodeArtsBurst)
+	circuit := cfg.Worker.Circuit
+	limiter.SetCircuit(codearts.Circuit{Failures: circuit.Failures, First: circuit.First, Max: circuit.Max})
 	for name, c := range cfg.CodeArts {
 		settings := clientConfig(c)
 		settings.Tokens, settings.Limiter = tokens, limiter
@@ -117,7 +119,8 @@ func credentials(c config.CodeArts) codearts.Credentials {
 type outside struct {
 	codeArts  map[string]*codearts.Client // by connection, the default one under "" too
 	targets   map[string]effects.Notifier
-	transport http.RoundTripper // of the targets
+	circuits  map[string]*stream.Circuit // of the targets
+	transport http.RoundTripper          // of the targets
 }
 
 func newOutside(cfg *config.Config, metrics *telemetry.Metrics, log zerolog.Logger) (*outside, error) {
@@ -130,11 +133,13 @@ func newOutside(cfg *config.Config, metrics *telemetry.Metrics, log zerolog.Logg
 		return nil, err
 	}
 	transport := policy.Transport()
-	targets, err := notifiers(cfg, transport, log)
-	if err != nil {
-		return nil, err
+	out := &outside{codeArts: codeArts, transport: transport, circuits: make(map[string]*stream.Circuit)}
+	for name := range cfg.Targets {
+		c := cfg.Worker.Circuit
+		out.circuits[name] = stream.NewCircuit(name, stream.CircuitConfig{Failures: c.Failures, First: c.First, Max: c.Max}, log)
 	}
-	return &outside{codeArts: codeArts, targets: targets, transport: transport}, nil
+	out.targets, err = notifiers(cfg, out, log)
+	return out, err
 }
 
 // close lets go of the connections that are kept open for the next call.
@@ -147,16 +152,16 @@ func (o *outside) close() {
 	}
 }
 
-func notifiers(cfg *config.Config, out http.RoundTripper, log zerolog.Logger) (map[string]effects.Notifier, error) {
+func notifiers(cfg *config.Config, out *outside, log zerolog.Logger) (map[string]effects.Notifier, error) {
 	all := make(map[string]effects.Notifier)
 	for name, t := range cfg.Targets {
 		n, err := notify.New(notify.Config{
-			Name: name, Kind: t.Kind, URL: t.URL.Reveal(), Secret: t.Secret.Reveal(), Transport: out, Log: log,
+			Name: name, Kind: t.Kind, URL: t.URL.Reveal(), Secret: t.Secret.Reveal(), Transport: out.transport, Log: log,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("target %s: %w", name, err)
 		}
-		all[name] = notifier{n}
+		all[name] = notifier{to: n, circuit: out.circuits[name]}
 	}
 	return all, nil
 }

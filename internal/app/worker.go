@@ -116,7 +116,7 @@ func consumers(cfg *config.Config, conn *stream.Conn, live *engine.Live, out *ou
 	for _, target := range slices.Sorted(maps.Keys(cfg.Targets)) {
 		all = append(all, stream.Consumer{
 			Name: "notify-" + target, Stream: stream.Work, Filter: "work.notify." + target,
-			Concurrency: n.Notify, Retry: ladder(cfg.Targets[target].Retry.Over(again.Notify)),
+			Concurrency: n.Notify, Retry: ladder(cfg.Targets[target].Retry.Over(again.Notify)), Circuit: out.circuits[target],
 			Handler: toEffects(eff.Notify), Buried: buried(eff),
 		})
 	}
@@ -155,11 +155,16 @@ func buried(eff *effects.Effects) func(context.Context, *stream.Message, string,
 	}
 }
 
-// notifier sends actions through a chat target.
-type notifier struct{ to notify.Notifier }
+// notifier sends actions through a chat target, and tells its circuit how that went.
+type notifier struct {
+	to      notify.Notifier
+	circuit *stream.Circuit
+}
 
 func (n notifier) Notify(ctx context.Context, key string, a rules.Action) error {
-	return n.to.Notify(ctx, notify.Message{
+	err := n.to.Notify(ctx, notify.Message{
 		ID: key, Title: a.Notify.Title, Text: a.Notify.Text, Link: a.Notify.Link, EventID: a.EventID, Rule: a.Rule, At: a.Accepted,
 	})
+	n.circuit.Report(err)
+	return err
 }

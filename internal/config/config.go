@@ -80,6 +80,7 @@ type Worker struct {
 	ReloadEvery    time.Duration `key:"reload_every" default:"2s" min:"100ms" max:"1h" doc:"How often it is looked whether the rule files, or what is pushed, have changed."`
 	Concurrency    Concurrency   `key:"concurrency" doc:"How much one worker does at the same time."`
 	Retry          Retry         `key:"retry" doc:"What failed and may succeed later is tried again, with growing pauses."`
+	Circuit        Circuit       `key:"circuit" doc:"Keeps a target, or a host of CodeArts, that answers nothing from being asked again and again; see docs/operations.md."`
 	Settle         time.Duration `key:"settle" default:"60s" min:"0s" max:"1h" doc:"How long after a client's timeout a commit may still land, or a build be started."`
 	ClockSkew      time.Duration `key:"clock_skew" default:"5m" min:"0s" max:"1h" doc:"How far the clock of CodeArts may be from ours."`
 	CodeArtsRate   int           `key:"codearts_rate" default:"20" min:"1" max:"10000" doc:"Requests a second from this process to one host of CodeArts, all connections together: its share of what CodeArts allows to the whole fleet, which is not published. More wait, or are tried again later."`
@@ -127,6 +128,13 @@ func (l Ladder) Over(other Ladder) Ladder {
 	return Ladder{
 		First: cmp.Or(l.First, other.First), Max: cmp.Or(l.Max, other.Max), GiveUpAfter: cmp.Or(l.GiveUpAfter, other.GiveUpAfter),
 	}
+}
+
+// Circuit is when whoever is down is let alone, and for how long.
+type Circuit struct {
+	Failures int           `key:"failures" default:"5" min:"1" max:"1000" doc:"Calls in a row that have to fail."`
+	First    time.Duration `key:"first" default:"5s" min:"1s" max:"1h" doc:"Pause before one call is tried; it doubles while that one fails. Half of each pause is drawn by chance."`
+	Max      time.Duration `key:"max" default:"2m" min:"1s" max:"1h" doc:"Longest pause."`
 }
 
 // Breaker is the limit of commits of one rule to one branch, and of builds of one task that it starts.

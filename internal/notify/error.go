@@ -59,6 +59,9 @@ func (e *Error) Retryable() bool { return e.retry }
 // RetryAfter is how long to wait at least, 0 when the target did not say.
 func (e *Error) RetryAfter() time.Duration { return e.after }
 
+// RateLimited reports whether the target only takes no more for now: until RetryAfter has passed.
+func (e *Error) RateLimited() bool { return e.class == ClassRate }
+
 // Class is one of the Class constants.
 func (e *Error) Class() string { return e.class }
 

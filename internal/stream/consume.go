@@ -32,6 +32,8 @@ type Consumer struct {
 	Drain time.Duration
 	// Retry says when its failed messages are tried again. What is zero is as in [Config].
 	Retry Retry
+	// Circuit, if not nil, decides when messages are asked for.
+	Circuit *Circuit
 	// Handler handles one message; its error is the verdict:
 	//
 	//   - nil: done, the message is acknowledged;
@@ -195,24 +197,34 @@ func (r *consuming) pull(ctx context.Context, cons jetstream.Consumer) (handled 
 	defer it.Stop()
 	defer context.AfterFunc(ctx, it.Drain)()
 	for {
-		msg, err := it.Next()
+		pass := r.Circuit.enter(ctx)
+		did, err := r.next(ctx, it, pass)
+		pass.leave()
+		if did {
+			handled++
+		}
 		if err != nil {
 			if errors.Is(err, jetstream.ErrMsgIteratorClosed) && ctx.Err() != nil {
 				return handled, nil
 			}
-			return handled, fmt.Errorf("wait for a message: %w", err)
-		}
-		if ctx.Err() != nil { // it arrived while we were leaving
-			_ = msg.Nak()
-			continue
-		}
-		if err := r.fit(); err != nil {
-			_ = msg.Nak()
 			return handled, err
 		}
-		handled++
-		r.handle(ctx, msg)
 	}
+}
+
+// next handles the next message, unless it is handed back.
+func (r *consuming) next(ctx context.Context, it jetstream.MessagesContext, pass *pass) (handled bool, err error) {
+	msg, err := it.Next()
+	if err != nil {
+		return false, fmt.Errorf("wait for a message: %w", err)
+	}
+	leaving := ctx.Err() != nil
+	if err = r.fit(); leaving || err != nil || !pass.holds() { // the circuit may have opened since it was asked for
+		_ = msg.Nak()
+		return false, err
+	}
+	r.handle(ctx, msg)
+	return true, nil
 }
 
 // handle takes one message from its delivery to its end. Nothing escapes from it.

@@ -64,6 +64,8 @@ func (m *meaning) count(f *fields, now func() time.Time) {
 	}
 	amount := 1.0
 	switch {
+	case m.clears:
+		amount = 0
 	case m.nowSet:
 		amount = float64(now().UnixMilli()) / 1e3
 	case m.adds != "":

@@ -111,9 +111,12 @@ func scrape(t *testing.T, m *telemetry.Metrics) string {
 
 // TestCountedLines: what lines do to metrics, label by label.
 func TestCountedLines(t *testing.T) {
-	m := telemetry.NewMetrics(telemetry.Names{Sources: []string{"shop", "builds"}, Targets: []string{"team"}, Polled: []string{"builds"}})
+	m := telemetry.NewMetrics(telemetry.Names{Sources: []string{"shop", "builds"}, Targets: []string{"team", "ops"}, Polled: []string{"builds"}})
 	var out bytes.Buffer
 	log := m.Logger(&out, "json", "error")
+	log.Warn().Str("target", "team").Str("class", "timeout").Msg("circuit opened")
+	log.Warn().Str("target", "ops").Msg("circuit opened")
+	log.Info().Str("target", "ops").Dur("took", time.Second).Msg("circuit closed")
 	log.Info().Str("source", "builds").Int("tasks", 3).Int("events", 2).Msg("source polled")
 	log.Warn().Str("source", "builds").Str("reason", "it is away").Msg("poll failed")
 	log.Info().Str("event_id", "shop/1").Str("source", "shop").Str("type", "push").Str("repository", `a","source":"x`).
@@ -139,6 +142,7 @@ func TestCountedLines(t *testing.T) {
 	m.Request("default", "commits", 0, time.Second)
 	want := `millrace_actions_total{kind="notify",state="done"} 1
 millrace_candidates_total{type="push"} 3
+millrace_circuit_open{target="team"} 1
 millrace_codearts_request_seconds_sum{connection="default",operation="commits",status="200"} 1
 millrace_codearts_request_seconds_count{connection="default",operation="commits",status="200"} 1
 millrace_codearts_request_seconds_sum{connection="default",operation="commits",status="none"} 1

@@ -28,6 +28,7 @@ type logLine struct {
 	adds    string  // numeric field that is added; for a histogram a duration in milliseconds, as zerolog writes it; "": 1
 	only    only    // counted only if a field has this value; the zero value: always
 	nowSet  bool    // the gauge becomes the time of the line
+	clears  bool    // the gauge becomes 0, else 1
 }
 
 // value is what a label says: text as it is, or a field of the line.
@@ -206,6 +207,15 @@ func actionMetrics() []metric {
 			start: func(n Names) [][]string {
 				return combined(n.Targets, []string{"sent"}, []string{"retried"}, []string{"dead_lettered"})
 			},
+		},
+		{
+			name: "millrace_circuit_open", kind: gauge, labels: []string{labelTarget},
+			help: "1 while this worker asks for no messages to a target, because calls of it failed again and again; one is tried after each pause.",
+			lines: []logLine{
+				{message: "circuit opened", values: []value{field("target")}},
+				{message: "circuit closed", values: []value{field("target")}, clears: true},
+			},
+			start: func(n Names) [][]string { return combined(n.Targets, nil) },
 		},
 		{
 			name: "millrace_addresses_refused_total", kind: counter,

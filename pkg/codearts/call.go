@@ -76,11 +76,19 @@ func (c *Client) do(ctx context.Context, name string, q question, out any) error
 
 // send carries one request, when the limiter lets it, and reads the whole answer. Every error is an *APIError.
 func (c *Client) send(ctx context.Context, op *Operation, u *url.URL, proof string, body []byte) (answer, error) {
-	if c.limiter != nil {
-		if e := c.admit(ctx, op, u.Host); e != nil {
-			return answer{}, e
-		}
+	if c.limiter == nil {
+		return c.observed(ctx, op, u, proof, body)
 	}
+	if e := c.admit(ctx, op, u.Host); e != nil {
+		return answer{}, e
+	}
+	got, err := c.observed(ctx, op, u, proof, body)
+	c.limiter.note(u.Host, endingOf(got, err), c.now())
+	return got, err
+}
+
+// observed is exchange, and tells who observes.
+func (c *Client) observed(ctx context.Context, op *Operation, u *url.URL, proof string, body []byte) (answer, error) {
 	if c.observe == nil {
 		return c.exchange(ctx, op, u, proof, body)
 	}
@@ -92,12 +100,16 @@ func (c *Client) send(ctx context.Context, op *Operation, u *url.URL, proof stri
 
 // admit waits until the limiter lets a request to host through. A wait that would be too long is not begun.
 func (c *Client) admit(ctx context.Context, op *Operation, host string) *APIError {
+	if wait, times := c.limiter.down(host, c.now()); wait > 0 {
+		return downError(op, host, times, wait)
+	}
 	late, closed, err := c.limiter.pass(ctx, host, c.now, c.timeout)
-	switch {
-	case err != nil:
-		return unanswered(op, err, false)
-	case late <= 0:
+	if err == nil && late <= 0 {
 		return nil
+	}
+	c.limiter.note(host, unasked, c.now())
+	if err != nil {
+		return unanswered(op, err, false)
 	}
 	e := newError(op)
 	e.class, e.kind, e.again, e.waitFor = classThrottled, ErrThrottled, true, min(late, time.Hour)

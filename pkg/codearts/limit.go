@@ -13,8 +13,9 @@ import (
 // keeps one count for each host. What it allows is this process's part of what CodeArts allows to all of a fleet, whose published limits
 // are unknown. It also remembers for everybody when a host has asked for a pause. Safe for concurrent use; it holds no goroutine.
 type Limiter struct {
-	rate  rate.Limit
-	burst int
+	rate    rate.Limit
+	burst   int
+	circuit Circuit
 
 	mu    sync.Mutex
 	hosts map[string]*hostLimit
@@ -22,8 +23,9 @@ type Limiter struct {
 
 // hostLimit is what a limiter knows of one host.
 type hostLimit struct {
-	bucket *rate.Limiter
-	opens  time.Time // closed until then: it has asked for a pause
+	bucket  *rate.Limiter
+	opens   time.Time // closed until then: it has asked for a pause
+	circuit hostCircuit
 }
 
 // NewLimiter returns a limiter that lets through perSecond requests to each host in the long run, and burst at once. A perSecond that
