@@ -90,7 +90,9 @@ func startReceiver(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range []string{"PASSWORD", "MILLRACE_NATS_URL"} {
 		environ = append(environ, name+"="+ts.Getenv(name))
 	}
-	environ = append(environ, "MILLRACE_RECEIVER_ADMIN_LISTEN=off", "MILLRACE_RECEIVER_LISTEN=127.0.0.1:0")
+	folder, err := os.MkdirTemp(ts.Getenv("WORK"), "journal-") // receivers of one file
+	ts.Check(err)
+	environ = append(environ, "MILLRACE_RECEIVER_ADMIN_LISTEN=off", "MILLRACE_RECEIVER_LISTEN=127.0.0.1:0", "MILLRACE_RECEIVER_JOURNAL_DIR="+folder)
 	cfg, err := app.Load(ts.MkAbs(args[0]), environ)
 	ts.Check(err)
 	ctx, stop := context.WithCancel(context.Background())

@@ -10,3 +10,6 @@ func (a *Archive) Wrap(wrap func(ReplayStores) ReplayStores) { a.stores = wrap(a
 
 // SetNow replaces the archive's clock.
 func (a *Archive) SetNow(now func() time.Time) { a.now = now }
+
+// JournalRemedy is what is said about a journal that cannot be opened.
+func JournalRemedy(err error) string { return journalRemedy(err) }

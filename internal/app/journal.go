@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/millrace/millrace/internal/config"
@@ -52,7 +54,7 @@ func newJournaled(ctx context.Context, cfg *config.Config, settings stream.Confi
 		Wait: min(brokerWait, cfg.Receiver.PublishTimeout), Broker: b, Log: watch.log,
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w; receiver.journal.dir names its folder", err)
+		return nil, nil, fmt.Errorf("%w; %s", err, journalRemedy(err))
 	}
 	looking, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
@@ -76,6 +78,22 @@ func newJournaled(ctx context.Context, cfg *config.Config, settings stream.Confi
 	watch.journal.Store(b.journal)
 	running.Go(func() { b.look(looking) })
 	return b.journal, end, nil
+}
+
+// journalRemedy is what to do about a journal that cannot be opened.
+func journalRemedy(err error) string {
+	const elsewhere = "set receiver.journal.dir (MILLRACE_RECEIVER_JOURNAL_DIR) to "
+	switch {
+	case errors.Is(err, journal.ErrInUse):
+		return elsewhere + "another folder for one of them; where they share a file, by the variable"
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return "let the receiver's user write there, or " + elsewhere + "a folder it may write to"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "make room on its disk, or " + elsewhere + "a folder on another"
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
+		return elsewhere + "a folder"
+	}
+	return elsewhere + "another folder, or mend this one"
 }
 
 func (b *broker) connect(ctx context.Context) error {

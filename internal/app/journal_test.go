@@ -3,10 +3,13 @@ package app_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/millrace/millrace/internal/app"
@@ -241,11 +244,32 @@ func TestJournalInUse(t *testing.T) {
 	log, _ := w.startReceiver()
 	err := app.Receiver(t.Context(), w.config(), new(journal), nil)
 	if err == nil || !strings.Contains(err.Error(), "another process has it open; each receiver needs a journal of its own") ||
-		!strings.Contains(err.Error(), filepath.Join(filepath.Dir(w.file), "journal")) {
+		!strings.Contains(err.Error(), filepath.Join(filepath.Dir(w.file), "journal")) || !strings.Contains(err.Error(), "MILLRACE_RECEIVER_JOURNAL_DIR") {
 		t.Errorf("a second receiver: %v", err)
 	}
 	w.accepted(probes("still", 3)...)
 	if len(log.lines("journal opened")) != 1 {
 		t.Error("it is not told that the journal is open")
+	}
+}
+
+// TestJournalFolderMistakes: who gives the journal a folder that cannot be one is told what to do.
+func TestJournalFolderMistakes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, inJournal)
+	if err := os.WriteFile(filepath.Join(filepath.Dir(w.file), "journal"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := app.Receiver(t.Context(), w.config(), new(journal), nil)
+	if err == nil || !strings.Contains(err.Error(), "; set receiver.journal.dir (MILLRACE_RECEIVER_JOURNAL_DIR) to a folder") {
+		t.Errorf("a file in its place: %v", err)
+	}
+	for cause, want := range map[error]string{
+		syscall.EACCES: "let the receiver's user write there", syscall.EPERM: "let the receiver's user write there", syscall.EROFS: "let the receiver's user write there",
+		syscall.ENOSPC: "make room on its disk", syscall.EIO: "mend this one",
+	} {
+		if said := app.JournalRemedy(fmt.Errorf("open the journal: %w", &fs.PathError{Op: "mkdir", Path: "journal", Err: cause})); !strings.Contains(said, want) {
+			t.Errorf("%v: %s", cause, said)
+		}
 	}
 }

@@ -31,9 +31,6 @@ func (l *loader) check(cfg *Config) {
 	if cfg.NATS.Token.IsSet() && cfg.NATS.CredentialsFile != "" {
 		l.reportAt("nats.token", faultf("remove one of them", "both nats.token and nats.credentials_file are set"))
 	}
-	if cfg.Receiver.Durability == "journal" && cfg.Receiver.Journal.Dir == "" && !l.failed("receiver") {
-		l.reportAt("receiver.durability", faultf("set receiver.journal.dir", "durability is journal, and there is no folder for it"))
-	}
 	if c := cfg.Worker.Circuit; !l.failed("worker.circuit") && c.First > c.Max {
 		l.reportAt("worker.circuit", faultf("", "expected first (%s) ≤ max (%s)", c.First, c.Max))
 	}

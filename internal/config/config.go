@@ -36,7 +36,7 @@ type NATS struct {
 type Receiver struct {
 	Listen         string        `key:"listen" default:"127.0.0.1:8080" check:"listen" doc:"Address and port. :8080 listens on every interface."`
 	MaxBody        Bytes         `key:"max_body" default:"768KiB" min:"1KiB" max:"768KiB" doc:"Largest delivery taken; a larger one is answered 413."`
-	Durability     string        `key:"durability" default:"broker" oneof:"journal|broker" doc:"What a 2xx promises: broker = the stream has acknowledged the event; journal = it is written to this machine's disk, and published until the stream has it."`
+	Durability     string        `key:"durability" default:"journal" oneof:"journal|broker" doc:"What a 2xx promises: journal = the event is written to this machine's disk, and published until the stream has it; broker = the stream has acknowledged it."`
 	Journal        Journal       `key:"journal" doc:"The journal of durability: journal."`
 	AdminListen    string        `key:"admin_listen" default:"127.0.0.1:9080" check:"admin" doc:"Address and port of /livez, /readyz and /metrics, which ask for no password: keep it where only your monitoring reaches it. off = none."`
 	PublishTimeout time.Duration `key:"publish_timeout" default:"5s" min:"100ms" max:"30s" doc:"How long a delivery waits for the broker before it is answered 503."`
@@ -46,7 +46,7 @@ type Receiver struct {
 
 // Journal is the receiver's write-ahead journal.
 type Journal struct {
-	Dir      string        `key:"dir" check:"path" doc:"Folder of its files, on a disk of this machine, for this receiver alone; made if it is not there. Required with durability: journal."`
+	Dir      string        `key:"dir" check:"path" doc:"Folder of its files, on a disk of this machine, for this receiver alone; made if it is not there. Empty: journal in $STATE_DIRECTORY, which systemd sets; without one, beside this file."`
 	MaxBytes Bytes         `key:"max_bytes" default:"2GiB" min:"4MiB" doc:"How much it may hold. A full journal answers 503. It has to have room for what comes in journal.hold, and while NATS is away."`
 	Hold     time.Duration `key:"hold" default:"10m" min:"10s" max:"24h" doc:"How long events stay in it after the stream has acknowledged them: at least twice as long as the nats-server may take to write to its disk (sync_interval, 2m unless set). They are published again after every start and reconnect."`
 }

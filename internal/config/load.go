@@ -96,6 +96,9 @@ func load(path string, data []byte, env map[string]string, opens func(string) bo
 	l.fill(v, root.children)
 	read := l.parse(data, v, root)
 	l.overlay(v, root)
+	if cfg.Receiver.Journal.Dir == "" {
+		cfg.Receiver.Journal.Dir = filepath.Join(l.stateFolder(), "journal")
+	}
 	l.unknown(root, strangers)
 	if read {
 		l.check(cfg)
@@ -108,6 +111,17 @@ func load(path string, data []byte, env map[string]string, opens func(string) bo
 		return nil, l.problems
 	}
 	return cfg, nil
+}
+
+// stateVariable is set by systemd for a service with StateDirectory=: its folders, separated by colons.
+const stateVariable = "STATE_DIRECTORY"
+
+// stateFolder is where a server keeps what is its own: systemd's choice, or the folder of the file, or without a file the working one.
+func (l *loader) stateFolder() string {
+	if folder, _, _ := strings.Cut(l.env[stateVariable], ":"); folder != "" {
+		return folder
+	}
+	return l.folder
 }
 
 // ask reports what the checks find.

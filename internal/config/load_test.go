@@ -92,7 +92,7 @@ func TestDefaults(t *testing.T) {
 			URL: "nats://127.0.0.1:4222", DuplicateWindow: 20 * time.Minute,
 			EventsMaxBytes: 2 << 30, RecordsMaxBytes: 1 << 30, DeadMaxBytes: 512 << 20,
 		},
-		Receiver: config.Receiver{Listen: "127.0.0.1:8080", MaxBody: 768 << 10, Durability: "broker", Journal: config.Journal{MaxBytes: 2 << 30, Hold: 10 * time.Minute}, PublishTimeout: 5 * time.Second, CheckRate: 10, AdminListen: "127.0.0.1:9080"},
+		Receiver: config.Receiver{Listen: "127.0.0.1:8080", MaxBody: 768 << 10, Durability: "journal", Journal: config.Journal{Dir: "journal", MaxBytes: 2 << 30, Hold: 10 * time.Minute}, PublishTimeout: 5 * time.Second, CheckRate: 10, AdminListen: "127.0.0.1:9080"},
 		Worker: config.Worker{
 			RulesFrom: "files", AdminListen: "127.0.0.1:9081",
 			ReloadEvery: 2 * time.Second,
@@ -107,6 +107,32 @@ func TestDefaults(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, cfg); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
+	}
+}
+
+// TestJournalFolder: without a setting the journal is in the folder that systemd gives the service, or beside the file.
+func TestJournalFolder(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "millrace.yaml")
+	write(t, file, "log: { level: debug }\n")
+	beside := filepath.Join(filepath.Dir(file), "journal")
+	for _, c := range []struct {
+		file    string
+		environ []string
+		want    string
+	}{
+		{file, nil, beside},
+		{"", nil, "journal"},
+		{file, []string{"STATE_DIRECTORY=/var/lib/millrace-receiver"}, "/var/lib/millrace-receiver/journal"},
+		{file, []string{"STATE_DIRECTORY=/var/lib/one:/var/lib/two"}, "/var/lib/one/journal"},
+		{file, []string{"STATE_DIRECTORY=/var/lib/one", "MILLRACE_RECEIVER_JOURNAL_DIR=/elsewhere"}, "/elsewhere"},
+	} {
+		cfg, err := config.Load(c.file, c.environ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg.Receiver.Journal.Dir != c.want {
+			t.Errorf("%q %q: %s, want %s", c.file, c.environ, cfg.Receiver.Journal.Dir, c.want)
+		}
 	}
 }
 
@@ -172,6 +198,7 @@ func TestLoad(t *testing.T) {
 	}
 	want.NATS.Replicas = 1
 	want.NATS.URL = "tls://a.example.com:4222,tls://b.example.com:4222,tls://c.example.com"
+	want.Receiver.Journal.Dir = filepath.Join(folder, "journal")
 	want.NATS.CredentialsFile = filepath.Join(folder, "nats.creds")
 	want.NATS.EventsMaxBytes, want.NATS.DeadMaxBytes = 10<<30, 1<<20
 	want.Receiver.Listen, want.Receiver.MaxBody, want.Receiver.AdminListen = ":80", 100_000, "off"

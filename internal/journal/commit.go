@@ -281,7 +281,9 @@ var (
 	ErrDisk = errors.New("the journal's disk has failed")
 	// ErrDoorClosed: the broker refuses events. What is accepted goes first.
 	ErrDoorClosed = errors.New("the broker refuses events, and those accepted before go first")
-	errClosed     = errors.New("the journal is closed")
+	// ErrInUse: another process has opened the folder.
+	ErrInUse  = errors.New("another process has it open; each receiver needs a journal of its own")
+	errClosed = errors.New("the journal is closed")
 )
 
 // segmentShape is how large and how old a segment becomes. A segment is removed as a whole, so it must be a small part of the journal, and

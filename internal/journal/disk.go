@@ -1,7 +1,9 @@
 package journal
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -39,10 +41,7 @@ type folder struct {
 
 // openFolder makes the folder if it is not there, and locks it.
 func openFolder(path string) (*folder, error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, err
-	}
-	if err := syncNames(filepath.Dir(filepath.Clean(path))); err != nil {
+	if err := makeFolder(path); err != nil {
 		return nil, err
 	}
 	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -54,6 +53,25 @@ func openFolder(path string) (*folder, error) {
 		return nil, err
 	}
 	return &folder{path: path, lock: lock}, nil
+}
+
+// makeFolder makes a folder and those it is in, if they are not there, and returns when their names are on the disk. That of a folder that
+// was there may not be: who made it may have died before.
+func makeFolder(path string) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	parent := filepath.Dir(path)
+	if _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist) {
+		if err := makeFolder(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncNames(parent)
 }
 
 // close gives the lock back.

@@ -785,3 +785,23 @@ func TestStorm(t *testing.T) {
 		t.Errorf("%d accepted, %d refused, %d not synced: this shows nothing", len(accepted), len(refused), len(unsynced))
 	}
 }
+
+// TestFolderIsMade with those above it, each for its owner alone.
+func TestFolderIsMade(t *testing.T) {
+	top := filepath.Join(t.TempDir(), "a")
+	dir := filepath.Join(top, "b", "c")
+	for range 2 {
+		d, err := openFolder(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, path := range []string{top, filepath.Dir(dir), dir} {
+		if info, err := os.Stat(path); err != nil || info.Mode() != os.ModeDir|0o700 {
+			t.Errorf("%s: %v, %v", path, info, err)
+		}
+	}
+}

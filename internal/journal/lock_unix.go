@@ -13,7 +13,7 @@ import (
 func lockFile(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return errors.New("another process has it open; each receiver needs a journal of its own")
+		return ErrInUse
 	}
 	if err != nil {
 		return fmt.Errorf("lock %s: %w", f.Name(), err)
