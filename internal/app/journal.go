@@ -77,7 +77,7 @@ func newJournaled(ctx context.Context, cfg *config.Config, settings stream.Confi
 	}
 	watch.journal.Store(b.journal)
 	running.Go(func() { b.look(looking) })
-	return b.journal, end, nil
+	return wholeJournal(b.journal, b), end, nil
 }
 
 // journalRemedy is what to do about a journal that cannot be opened.
