@@ -4,7 +4,12 @@ SECONDS ?= 60
 RATE ?= 50
 SEED ?=
 BREAK ?=
+REPORT ?=
 
-.PHONY: torture
+.PHONY: torture torture-controls
 torture:
-	@go run ./internal/torture -seconds "$(SECONDS)" -rate "$(RATE)" -seed "$(SEED)" -break "$(BREAK)"
+	@go run ./internal/torture -seconds "$(SECONDS)" -rate "$(RATE)" -seed "$(SEED)" -break "$(BREAK)" -report "$(REPORT)"
+
+torture-controls: SECONDS = 30
+torture-controls:
+	@go run ./internal/torture -seconds "$(SECONDS)" -rate "$(RATE)" -seed "$(SEED)" -break all

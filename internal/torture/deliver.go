@@ -28,13 +28,15 @@ type balancer struct {
 
 	mu        sync.Mutex
 	receivers []string // addresses, "" while one is not there
+	refused   []int    // answers of each that say to come again later
+	taken     []int    // 2xx of each
 	sent      map[string]*event
 }
 
 func newBalancer(secret string, receivers int) *balancer {
 	return &balancer{
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 10 * time.Second}, Timeout: answerWithin},
-		secret: secret, receivers: make([]string, receivers), sent: map[string]*event{},
+		secret: secret, receivers: make([]string, receivers), refused: make([]int, receivers), taken: make([]int, receivers), sent: map[string]*event{},
 	}
 }
 
@@ -43,6 +45,20 @@ func (b *balancer) at(i int, address string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.receivers[i] = address
+}
+
+// answers counts what a receiver has answered so far.
+func (b *balancer) answers(i int) (taken, refused int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.taken[i], b.refused[i]
+}
+
+// count counts an answer of a receiver.
+func (b *balancer) count(of []int, i int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	of[i]++
 }
 
 // deliver delivers until it is accepted, or ctx ends. Only what goes wrong for good is an error.
@@ -82,7 +98,8 @@ func (b *balancer) deliver(ctx context.Context, p parcel) error {
 // try asks one receiver.
 func (b *balancer) try(ctx context.Context, p parcel) (accepted bool, err error) {
 	b.mu.Lock()
-	address := b.receivers[b.next.Add(1)%uint64(len(b.receivers))]
+	i := int(b.next.Add(1) % uint64(len(b.receivers)))
+	address := b.receivers[i]
 	b.mu.Unlock()
 	if address == "" {
 		return false, nil
@@ -98,15 +115,18 @@ func (b *balancer) try(ctx context.Context, p parcel) (accepted bool, err error)
 		return false, nil //nolint:nilerr // the other one may take it
 	}
 	defer func() { _ = resp.Body.Close() }()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	data, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // a 2xx is a promise, whatever comes after it
 	switch {
-	case resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests:
+	case resp.StatusCode == http.StatusServiceUnavailable || resp.StatusCode == http.StatusTooManyRequests:
+		if resp.Header.Get("Retry-After") == "" {
+			return false, fmt.Errorf("delivery %s was answered %d without Retry-After: %s", p.ID, resp.StatusCode, data)
+		}
+		b.count(b.refused, i)
 		return false, nil
 	case resp.StatusCode/100 != 2:
 		return false, fmt.Errorf("delivery %s was refused: %d %s", p.ID, resp.StatusCode, data)
-	case err != nil:
-		return true, nil //nolint:nilerr // it said 2xx, and that is a promise
 	}
+	b.count(b.taken, i)
 	var said struct {
 		EventID string `json:"event_id"`
 	}

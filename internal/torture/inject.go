@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,7 +29,7 @@ func (t *torture) inject(ctx context.Context, f fault) {
 		t.between.Add(1)
 	case killReceiver, pauseReceiver:
 		i := int(f.Pick % receivers)
-		p := t.receivers[i]
+		p := t.receivers[i].process
 		if f.Kind == killReceiver {
 			t.onProcess(ctx, f, p, func() { t.balancer.at(i, ""); t.killAndAwait(f, p) })
 		} else {
@@ -43,12 +44,15 @@ func (t *torture) inject(ctx context.Context, f fault) {
 	case partitionWorker:
 		w := t.pickWorker(f)
 		t.onProcess(ctx, f, w.process, func() { t.partition(f, t.cluster.linksOf(w.name)) })
+	case partitionDoor:
+		r := t.receivers[f.Pick%receivers]
+		t.onProcess(ctx, f, r.process, func() { t.partitionDoor(f, r) })
 	case killAtLine, pauseAtLine:
 		t.setTrap(ctx, f)
 	case killBroker, killLeader, pauseBroker, partitionBroker:
 		t.onBroker(ctx, f)
 	case journalFull:
-		t.progress("%s: not yet, the receivers of the run have no journal", f.Kind)
+		t.fillDisk(ctx, f, t.receivers[f.Pick%receivers])
 	default:
 		t.inWeather(f)
 	}
@@ -94,17 +98,85 @@ func hold(d time.Duration) {
 	<-timer.C
 }
 
-func (t *torture) partition(f fault, links []*link) {
-	state := cut
+// way is whether a partition cuts links, or lets everything vanish in them.
+func (f fault) way() linkState {
 	if f.Pick>>32%2 == 0 {
-		state = hole
+		return hole
 	}
+	return cut
+}
+
+func (t *torture) partition(f fault, links []*link) {
+	setAll(links, f.way())
+	hold(f.For)
+	setAll(links, linked)
+}
+
+func setAll(links []*link, state linkState) {
 	for _, l := range links {
 		l.set(state)
 	}
+}
+
+// partitionDoor keeps a receiver from the brokers. Where everything has vanished it is killed before it is let back: then what it has
+// accepted meanwhile is on its disk and nowhere else.
+func (t *torture) partitionDoor(f fault, r *receiver) {
+	links := t.cluster.linksOf(r.name)
+	setAll(links, f.way())
 	hold(f.For)
-	for _, l := range links {
-		l.set(linked)
+	if f.way() == cut {
+		setAll(links, linked)
+		return
+	}
+	t.balancer.at(r.number, "")
+	r.kill(restAfter)
+	setAll(links, linked)
+	if err := r.awaitReady(context.Background()); err != nil {
+		t.fail(err)
+	}
+}
+
+const (
+	refusedWithin = 20 * time.Second // of the first moment without room
+	takenWithin   = 60 * time.Second // of the first moment with room again
+)
+
+// fillDisk fills the disk of a receiver's journal. It counts when the receiver has refused deliveries and takes some again afterwards.
+func (t *torture) fillDisk(ctx context.Context, f fault, r *receiver) {
+	if !r.disk.mounted {
+		t.progress("%s: not here, there is no disk that could be filled", f.Kind)
+		return
+	}
+	if until(ctx, time.Hour, func() bool { return r.up.Load() && r.busy.TryLock() }) != nil {
+		return
+	}
+	defer r.busy.Unlock()
+	start := time.Now()
+	_, before := t.balancer.answers(r.number)
+	empty, err := r.disk.fill()
+	if err != nil {
+		t.fail(err)
+		return
+	}
+	refused := until(ctx, refusedWithin, func() bool { _, n := t.balancer.answers(r.number); return n > before })
+	hold(f.For)
+	_, after := t.balancer.answers(r.number)
+	err = empty()
+	t.progress("%s: %s, %d deliveries refused", f.Kind, r.name, after-before)
+	if refused != nil || err != nil {
+		if err != nil {
+			t.fail(err)
+		}
+		return
+	}
+	full := time.Now()
+	taken, _ := t.balancer.answers(r.number)
+	if err := until(ctx, takenWithin, func() bool { n, _ := t.balancer.answers(r.number); return n > taken }); err == nil {
+		t.mu.Lock()
+		t.spells = append(t.spells, spell{f.Kind, start, full})
+		t.mu.Unlock()
+	} else if ctx.Err() == nil {
+		t.fail(fmt.Errorf("%s takes nothing since there is room on its disk again: %w", r.name, err))
 	}
 }
 
@@ -120,8 +192,7 @@ func (t *torture) onBroker(ctx context.Context, f fault) {
 	i := int(f.Pick % brokers)
 	if f.Kind == killLeader {
 		stream := []string{"EVENTS", "WORK", "RECORDS"}[f.Pick%3]
-		if i = t.cluster.leader(ctx, stream); i < 0 {
-			t.progress("%s: nobody leads %s", f.Kind, stream)
+		if until(ctx, time.Hour, func() bool { i = t.cluster.leader(ctx, stream); return i >= 0 }) != nil {
 			return
 		}
 	}

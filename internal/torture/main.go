@@ -25,33 +25,76 @@ func command() int {
 		fmt.Fprintf(os.Stderr, "torture: %v\n", err)
 		return 2
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	began := time.Now()
 	o.progress = func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, "%7.3f "+format+"\n", append([]any{time.Since(began).Seconds()}, args...)...)
 	}
-	o.progress("seed %d, %d s, %d events a second, broken: %q", o.Seed, o.Seconds, o.Rate, o.Break)
-	r, err := run(ctx, o)
+	if !canMount() {
+		code, err := withMounts()
+		if err == nil {
+			return code
+		}
+		o.progress("%s cannot be had, so this run will not count: no disk can be mounted (%v); it takes Linux, and root or user namespaces", journalFull, err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	good, err := torment(ctx, o)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "torture: %v\n", err)
 		return 1
 	}
-	good := len(r.Why) == 0
+	if !good {
+		return 1
+	}
+	return 0
+}
+
+// torment builds the programs and runs them once, or once for each mechanism that is to be broken. good: every run was.
+func torment(ctx context.Context, o options) (good bool, err error) {
+	bin, err := os.MkdirTemp("", "millrace-torture-bin-")
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = os.RemoveAll(bin) }()
+	tags := ""
 	if o.Break != "" {
-		good = r.noticed()
+		tags = "torture"
+	}
+	o.progress("building")
+	if err := build(ctx, bin, tags); err != nil {
+		return false, err
+	}
+	good = true
+	for _, mechanism := range o.breaks() {
+		o.Break = mechanism
+		one, err := once(ctx, o, bin)
+		if err != nil {
+			return false, err
+		}
+		good = good && one
+	}
+	return good, nil
+}
+
+// once runs the programs in bin once, and says what came of it.
+func once(ctx context.Context, o options, bin string) (good bool, err error) {
+	o.progress("seed %d, %d s, %d events a second, broken: %q", o.Seed, o.Seconds, o.Rate, o.Break)
+	r, err := run(ctx, o, bin)
+	if err != nil {
+		return false, err
 	}
 	for _, why := range r.Why {
 		o.progress("%s", why)
 	}
 	line, err := json.Marshal(r)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "torture: %v\n", err)
-		return 1
+		return false, err
 	}
 	fmt.Println(string(line))
-	if !good {
-		return 1
+	if o.Report != "" {
+		if err := os.WriteFile(o.Report, r.page(o, line, thisMachine(ctx)), 0o644); err != nil { //nolint:gosec // it is to be read by all
+			return false, fmt.Errorf("write the report: %w", err)
+		}
 	}
-	return 0
+	return r.good(), nil
 }

@@ -20,6 +20,7 @@ const (
 	pauseBroker     = "pause_broker"
 	partitionBroker = "partition_broker"
 	partitionWorker = "partition_worker"
+	partitionDoor   = "partition_receiver" // in the end it is killed, sometimes
 	journalFull     = "journal_disk_full"
 	codeArtsSlow    = "codearts_slow"
 	codeArtsFailing = "codearts_failing"
@@ -35,7 +36,7 @@ func brokerFaults() []string { return []string{killBroker, killLeader, pauseBrok
 // otherFaults may overlap each other and anything else.
 func otherFaults() []string {
 	return []string{
-		killReceiver, killWorker, killAtLine, pauseReceiver, pauseWorker, pauseAtLine, partitionWorker, journalFull,
+		killReceiver, killWorker, killAtLine, pauseReceiver, pauseWorker, pauseAtLine, partitionWorker, partitionDoor, journalFull,
 		codeArtsSlow, codeArtsFailing, codeArtsCut, robotsSlow, robotsFailing, robotsCut,
 	}
 }
@@ -66,6 +67,25 @@ func plan(seed uint64, length time.Duration) []fault {
 	all := spread(rnd, brokerFaults(), length, brokerEvery, 1500*time.Millisecond, 4*time.Second)
 	all = append(all, spread(rnd, otherFaults(), length, otherEvery, 500*time.Millisecond, 3500*time.Millisecond)...)
 	all = append(all, spread(rnd, []string{killBetween}, length, betweenEvery, 50*time.Millisecond, 300*time.Millisecond)...)
+	slices.SortStableFunc(all, func(a, b fault) int { return int(a.At - b.At) })
+	return all
+}
+
+// control draws the faults of a run with a broken mechanism: those that the mechanism is there for, at the pace of a long run however short
+// this one is, so that the rest of the work gets done.
+func control(seed uint64, length time.Duration, broken string) []fault {
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	kinds := map[string][]string{
+		"journal":       {partitionDoor, killReceiver, partitionDoor, killLeader},
+		"alert_cas":     {pauseWorker, robotsSlow},
+		"action_record": {codeArtsCut, killAtLine, killWorker},
+		"trailer":       {codeArtsCut, killAtLine, killWorker},
+		"run_record":    {killAtLine, killWorker, killAtLine, pauseAtLine},
+	}[broken]
+	all := spread(rnd, kinds, length, otherEvery, 500*time.Millisecond, 3500*time.Millisecond)
+	if broken == "action_record" || broken == "trailer" {
+		all = append(all, spread(rnd, []string{killBetween}, length, betweenEvery, 50*time.Millisecond, 300*time.Millisecond)...)
+	}
 	slices.SortStableFunc(all, func(a, b fault) int { return int(a.At - b.At) })
 	return all
 }

@@ -101,3 +101,27 @@ func TestReading(t *testing.T) {
 		}
 	}
 }
+
+// TestControl: each mechanism has faults that it is there for, and none of them keeps the cluster from working for long.
+func TestControl(t *testing.T) {
+	for _, mechanism := range mechanisms() {
+		for _, length := range []time.Duration{20 * time.Second, time.Minute} {
+			faults := control(5, length, mechanism)
+			if diff := cmp.Diff(faults, control(5, length, mechanism)); diff != "" {
+				t.Errorf("%s: one seed gives two plans:\n%s", mechanism, diff)
+			}
+			brokers := 0
+			for _, f := range faults {
+				if f.At < 0 || f.At > length || !slices.Contains(allFaults(), f.Kind) {
+					t.Errorf("%s: %+v", mechanism, f)
+				}
+				if slices.Contains(brokerFaults(), f.Kind) {
+					brokers++
+				}
+			}
+			if len(faults) < 4 || brokers > len(faults)/4+1 {
+				t.Errorf("%s, %s: %d faults, %d of brokers", mechanism, length, len(faults), brokers)
+			}
+		}
+	}
+}

@@ -29,6 +29,16 @@ func recoveries(faults []spell, done []settled) []float64 {
 	return all
 }
 
+// times are the seconds from the acceptance of each event to the last of its effects, sorted; 0 when that came before the answer did.
+func times(done []settled) []float64 {
+	all := make([]float64, 0, len(done))
+	for _, d := range done {
+		all = append(all, max(0, d.Done.Sub(d.Accepted).Seconds()))
+	}
+	slices.Sort(all)
+	return all
+}
+
 // percentile is the nearest rank of sorted values, 0 when there are none.
 func percentile(sorted []float64, p float64) float64 {
 	if len(sorted) == 0 {

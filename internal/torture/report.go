@@ -28,6 +28,10 @@ type Report struct {
 	RecoveryP99       float64        `json:"recovery_p99_s"`
 	Seed              uint64         `json:"seed"`
 
+	// DoneP50 and DoneP99 are seconds from the first 2xx of an event to the last of its effects, over all that have some.
+	DoneP50 float64 `json:"done_p50_s"`
+	DoneP99 float64 `json:"done_p99_s"`
+
 	Seconds int    `json:"seconds"`
 	Rate    int    `json:"rate"`
 	Break   string `json:"break,omitempty"`
@@ -41,6 +45,9 @@ type Report struct {
 	// Counts is false when the run saw too little to prove anything; Why says so, and what went wrong.
 	Counts bool     `json:"counts"`
 	Why    []string `json:"why"`
+
+	spells []spell
+	done   []settled
 }
 
 // fill takes the figures of the ledgers.
@@ -51,6 +58,14 @@ func (r *Report) fill(b *balance) {
 	r.Strange = len(b.Strange)
 }
 
+// good tells whether the run proves what it is to prove.
+func (r *Report) good() bool {
+	if r.Break != "" {
+		return r.noticed()
+	}
+	return len(r.Why) == 0
+}
+
 // judge decides whether the run counts and whether it is good: then it returns true. kinds are all kinds of faults there are.
 //
 // A run with a mechanism broken on purpose is good when it noticed: when a figure is above 0.
@@ -59,13 +74,10 @@ func (r *Report) judge(kinds []string) bool {
 	wrong := r.wrongs()
 	r.Counts = len(short) == 0
 	r.Why = append(append(short, wrong...), r.Why...)
-	if r.Break == "" {
-		return len(r.Why) == 0
-	}
-	if !r.noticed() {
+	if r.Break != "" && !r.noticed() {
 		r.Why = append(r.Why, r.Break+" was broken and no figure is above 0: this run cannot notice it")
 	}
-	return r.noticed()
+	return r.good()
 }
 
 // noticed tells whether a promise is seen to be broken.

@@ -55,8 +55,10 @@ func (t *torture) settle(ctx context.Context, r *Report) error {
 	r.Faults = t.counts()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	recovered := recoveries(t.spells, b.Done)
+	r.spells, r.done = t.spells, b.Done
+	recovered, took := recoveries(r.spells, r.done), times(r.done)
 	r.RecoveryP50, r.RecoveryP99 = percentile(recovered, 50), percentile(recovered, 99)
+	r.DoneP50, r.DoneP99 = percentile(took, 50), percentile(took, 99)
 	if left != "" {
 		r.Why = append(r.Why, left)
 	}
@@ -72,7 +74,10 @@ func (t *torture) awaitAll(ctx context.Context) error {
 	if err := t.cluster.awaitHealthy(ctx); err != nil {
 		return err
 	}
-	all := append([]*process{}, t.receivers...)
+	var all []*process
+	for _, r := range t.receivers {
+		all = append(all, r.process)
+	}
 	for _, w := range t.workers {
 		all = append(all, w.process)
 	}
@@ -121,8 +126,15 @@ func (t *torture) awaitQuiet(ctx context.Context, conn *stream.Conn) (left strin
 		for _, n := range stats.Waiting {
 			work += n
 		}
-		if stats.Unmatched+work+stats.Parked > 0 {
-			left, quiet = fmt.Sprintf("%d events to be matched, work %v, %d parked", stats.Unmatched, stats.Waiting, stats.Parked), 0
+		unpublished, err := t.unpublished(ctx)
+		if err != nil {
+			left, quiet = err.Error(), 0
+			continue
+		}
+		if unpublished > 0 || stats.Unmatched+work+stats.Parked > 0 {
+			left = fmt.Sprintf("%d bytes of journals to be published, %d events to be matched, work %v, %d parked",
+				unpublished, stats.Unmatched, stats.Waiting, stats.Parked)
+			quiet = 0
 		}
 		if quiet == 0 && time.Since(said) > 5*time.Second {
 			t.progress("waiting for quiet: %s", left)
@@ -130,6 +142,19 @@ func (t *torture) awaitQuiet(ctx context.Context, conn *stream.Conn) (left strin
 		}
 	}
 	return ""
+}
+
+// unpublished is how many bytes of journals the brokers may not have.
+func (t *torture) unpublished(ctx context.Context) (int64, error) {
+	sum := int64(0)
+	for _, r := range t.receivers {
+		n, err := t.unpublishedBy(ctx, r)
+		if err != nil {
+			return 0, fmt.Errorf("metrics of %s: %w", r.name, err)
+		}
+		sum += n
+	}
+	return sum, nil
 }
 
 // show says what is wrong, in full as far as that helps.

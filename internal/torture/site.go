@@ -24,25 +24,25 @@ type site struct {
 
 	mu    sync.Mutex
 	links []*link
+	disks []*disk
 	procs []*process
 }
 
-func newSite(progress func(string, ...any)) (*site, error) {
+func newSite(bin string, progress func(string, ...any)) (*site, error) {
 	folder, err := os.MkdirTemp("", "millrace-torture-")
 	if err != nil {
 		return nil, err
 	}
-	s := &site{folder: folder, bin: filepath.Join(folder, "bin"), progress: progress}
-	return s, os.Mkdir(s.bin, 0o700)
+	return &site{folder: folder, bin: bin, progress: progress}, nil
 }
 
-// build builds all programs; tags are for our own.
-func (s *site) build(ctx context.Context, tags string) error {
+// build builds all programs into a folder; tags are for our own.
+func build(ctx context.Context, folder, tags string) error {
 	for _, args := range [][]string{
 		{"-tags", tags, "./cmd/receiver", "./cmd/worker"},
 		{"github.com/nats-io/nats-server/v2"},
 	} {
-		out, err := exec.CommandContext(ctx, "go", append([]string{"build", "-o", s.bin + string(filepath.Separator)}, args...)...).CombinedOutput()
+		out, err := exec.CommandContext(ctx, "go", append([]string{"build", "-o", folder + string(filepath.Separator)}, args...)...).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("go build %v: %w\n%s", args, err, out)
 		}
@@ -80,6 +80,15 @@ func (s *site) lay(ctx context.Context, take func(*link)) error {
 	return nil
 }
 
+// disk makes a disk in the folder of the run.
+func (s *site) disk(name string) (*disk, error) {
+	d, err := newDisk(filepath.Join(s.folder, name), canMount())
+	if err == nil {
+		s.disks = append(s.disks, d)
+	}
+	return d, err
+}
+
 // process makes a process with a log of its own; it is not started yet.
 func (s *site) process(name string, env []string, args ...string) (*process, error) {
 	log, err := os.Create(filepath.Join(s.folder, name+".log"))
@@ -100,6 +109,11 @@ func (s *site) close(keep bool) {
 	}
 	for _, l := range s.links {
 		l.close()
+	}
+	for _, d := range s.disks {
+		if err := d.close(keep); err != nil {
+			s.progress("put away %s: %v", d.folder, err)
+		}
 	}
 	if keep {
 		s.progress("logs and stores are in %s", s.folder)

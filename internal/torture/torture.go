@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,8 @@ const (
 	copies       = 2                       // readings of each step of an alert, at the same time
 	stepEvery    = 1500 * time.Millisecond // least time between two steps of an alert
 	acceptWithin = time.Minute             // after the load has ended
+	// leastOvertime is how long the load may go on until the run counts: some faults wait for a line of a log, or for other faults.
+	leastOvertime = time.Minute
 )
 
 // torture is one run.
@@ -32,7 +35,7 @@ type torture struct {
 	site *site
 
 	cluster   *cluster
-	receivers []*process
+	receivers []*receiver
 	workers   []*worker
 	fronts    []*front
 	balancer  *balancer
@@ -53,21 +56,20 @@ type torture struct {
 	broken error           // what went wrong with the harness, or was refused for good
 }
 
-// run runs it and returns what came of it. An error is that of the harness; there is no report then.
-func run(ctx context.Context, o options) (*Report, error) {
-	s, err := newSite(o.progress)
+// run runs it with the programs in bin and returns what came of it. An error is that of the harness; there is no report then.
+func run(ctx context.Context, o options, bin string) (*Report, error) {
+	s, err := newSite(bin, o.progress)
 	if err != nil {
 		return nil, err
 	}
 	t := &torture{options: o, site: s, heard: map[string]bool{}, luck: &luck{rnd: rand.New(rand.NewPCG(o.Seed, 3))}}
 	r := &Report{Seed: o.Seed, Seconds: o.Seconds, Rate: o.Rate, Break: o.Break, Faults: map[string]int{}}
 	good := false
-	defer func() { t.close(o.Keep || !good) }()
+	defer func() { t.close(o.Keep || !good && ctx.Err() == nil) }()
 	if err := t.open(ctx); err != nil {
 		return nil, fmt.Errorf("start: %w", err)
 	}
-	length := time.Duration(o.Seconds) * time.Second
-	t.loadAndBreak(ctx, length)
+	t.loadAndBreak(ctx, r)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -80,14 +82,6 @@ func run(ctx context.Context, o options) (*Report, error) {
 
 // open starts everything.
 func (t *torture) open(ctx context.Context) error {
-	t.progress("building in %s", t.site.folder)
-	tags := ""
-	if t.Break != "" {
-		tags = "torture"
-	}
-	if err := t.site.build(ctx, tags); err != nil {
-		return err
-	}
 	t.codeArts = codeartstest.New(codeartstest.Options{})
 	furnish(t.codeArts)
 	t.team, t.ops = account("team"), account("ops")
@@ -134,21 +128,48 @@ func (t *torture) close(keep bool) {
 	}
 }
 
+// endWhenEnough ends the load at a time, or later when the run does not count yet: what has been planned is still to come then.
+func (t *torture) endWhenEnough(loading context.Context, end func(), at time.Time, r *Report) {
+	if !waitUntil(loading, at) {
+		return
+	}
+	for said := false; t.Break == "" && loading.Err() == nil; said = true {
+		b := compare(t.balancer.events(), nil, t.effects())
+		now := Report{Rate: r.Rate, Seconds: r.Seconds, Accepted: b.Accepted, Commits: b.Commits, Rungs: b.Rungs, Faults: t.counts()}
+		short := now.shortcomings(allFaults())
+		if len(short) == 0 {
+			break
+		}
+		if !said {
+			t.progress("going on, as it %s", strings.Join(short, "; "))
+		}
+		waitUntil(loading, time.Now().Add(time.Second))
+	}
+	end()
+}
+
 // loadAndBreak delivers and injects faults for a time, heals what is broken, and waits until what was being delivered is accepted.
-func (t *torture) loadAndBreak(ctx context.Context, length time.Duration) {
-	draining, stop := context.WithTimeout(ctx, length+acceptWithin)
+func (t *torture) loadAndBreak(ctx context.Context, r *Report) {
+	length := time.Duration(t.Seconds) * time.Second
+	overtime := max(leastOvertime, length/2)
+	draining, stop := context.WithTimeout(ctx, length+overtime+acceptWithin)
 	defer stop()
-	loading, end := context.WithTimeout(ctx, length)
+	loading, end := context.WithTimeout(ctx, length+overtime)
 	defer end()
 	began := time.Now()
 	var delivering, aside sync.WaitGroup
 	aside.Go(func() { keepTurning(loading, t.codeArts) })
 	aside.Go(func() { t.tell(loading, began) })
-	aside.Go(func() { t.follow(loading, began, plan(t.Seed, length)) })
+	aside.Go(func() { t.endWhenEnough(loading, end, began.Add(length), r) })
+	faults := plan(t.Seed, length)
+	if t.Break != "" {
+		faults = control(t.Seed, length, t.Break)
+	}
+	aside.Go(func() { t.follow(loading, began, faults) })
 	for _, l := range ladders(t.Seed) {
 		aside.Go(func() { t.climb(loading, draining, l) })
 	}
-	for _, d := range load(t.Seed, t.Rate, length) {
+	for _, d := range load(t.Seed, t.Rate, length+overtime) {
 		if !waitUntil(loading, began.Add(d.At)) {
 			break
 		}
@@ -194,6 +215,9 @@ func (t *torture) fail(err error) {
 func (t *torture) climb(loading, draining context.Context, l *ladder) {
 	for step := 0; loading.Err() == nil; step++ {
 		next := time.Now().Add(stepEvery)
+		if t.Break == "alert_cas" {
+			next = time.Now() // as many steps as there can be: a write that is late has to be late by a step
+		}
 		var both sync.WaitGroup
 		mark := ""
 		for i := range copies {

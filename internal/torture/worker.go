@@ -66,7 +66,7 @@ func (t *torture) startWorkers(ctx context.Context) error {
 			t.fronts = append(t.fronts, f)
 		}
 		file := filepath.Join(t.site.folder, name+".yaml")
-		if err := t.configure(file, name, w.codeArts.url(), w.chat.port()); err != nil {
+		if err := t.configure(file, setting{name: name, codeArts: w.codeArts.url(), chatPort: w.chat.port(), journal: filepath.Join(t.site.folder, "none")}); err != nil {
 			return err
 		}
 		env := []string{
@@ -96,55 +96,13 @@ func (t *torture) startWorkers(ctx context.Context) error {
 	return nil
 }
 
-// startReceivers starts the receivers.
-func (t *torture) startReceivers(ctx context.Context) error {
-	for i := range receivers {
-		name := receiverName(i)
-		file := filepath.Join(t.site.folder, name+".yaml")
-		// What it has no use for has to be right all the same.
-		if err := t.configure(file, name, "http://127.0.0.1:1", "1"); err != nil {
-			return err
-		}
-		env := []string{"TORTURE_WEBHOOK_SECRET=" + t.balancer.secret, "TORTURE_SECRET_KEY=-"}
-		for _, name := range []string{"TEAM_URL", "OPS_URL"} {
-			env = append(env, "TORTURE_"+name+"=http://127.0.0.1:1/x")
-		}
-		env = append(env, "TORTURE_TEAM_SECRET=-", "TORTURE_OPS_SECRET=-")
-		p, err := t.site.process(name, env, filepath.Join(t.site.bin, "receiver"), "--config", file)
-		if err != nil {
-			return err
-		}
-		p.ready = said("receiver started")
-		p.line = func(line []byte) {
-			var at struct{ Message, Listen string }
-			if !p.up.Load() && json.Unmarshal(line, &at) == nil && at.Message == "receiver started" {
-				t.balancer.at(i, at.Listen)
-			}
-		}
-		t.receivers = append(t.receivers, p)
-		p.keep()
-		// The first one makes the stores.
-		if err := p.awaitReady(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (t *torture) configure(file, name, codeArts, chatPort string) error {
-	return t.site.write("millrace.yaml", file, map[string]any{
-		"NATS": t.cluster.url(name), "CodeArts": codeArts, "ChatPort": chatPort, "AccessKey": codeartstest.AccessKeyID,
-	})
-}
-
 // said tells whether a line of a log has a message.
 func said(message string) func(line []byte) bool {
 	text := []byte(`"message":"` + message + `"`)
 	return func(line []byte) bool { return bytes.Contains(line, text) }
 }
 
-func workerName(i int) string   { return fmt.Sprintf("worker-%d", i) }
-func receiverName(i int) string { return fmt.Sprintf("receiver-%d", i) }
+func workerName(i int) string { return fmt.Sprintf("worker-%d", i) }
 
 // furnish puts repositories into the fake CodeArts.
 func furnish(fake *codeartstest.Fake) {
