@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"strconv"
@@ -50,33 +49,13 @@ type DeadLetter struct {
 }
 
 // DeadLetters calls fn for every dead letter there was when it began, oldest first, until fn
-// returns an error, which it hands on.
+// returns an error, which it hands on. It reads as [Conn.ReadEvents] does, in batches.
 func (c *Conn) DeadLetters(ctx context.Context, fn func(*DeadLetter) error) error {
-	s, err := c.stream(ctx, Dead)
-	if err != nil {
-		return refuse("read dead letters", err)
-	}
-	info, err := s.Info(ctx)
-	if err != nil {
-		return refuse("read dead letters", err)
-	}
-	for seq := info.State.FirstSeq; seq <= info.State.LastSeq; {
-		m, err := s.GetMsg(ctx, seq, jetstream.WithGetMsgSubject("dead.>"))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return nil
-		}
-		if err != nil {
-			return refuse("read dead letters", err)
-		}
-		if m.Sequence > info.State.LastSeq {
-			return nil
-		}
-		if err := fn(readDeadLetter(m)); err != nil {
-			return err
-		}
-		seq = m.Sequence + 1
-	}
-	return nil
+	return c.read(ctx, "read dead letters", Dead, "dead.>", ReadOptions{}, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
+		return fn(readDeadLetter(&jetstream.RawStreamMsg{
+			Subject: m.Subject(), Sequence: meta.Sequence.Stream, Header: m.Headers(), Data: m.Data(), Time: meta.Timestamp,
+		}))
+	})
 }
 
 func readDeadLetter(m *jetstream.RawStreamMsg) *DeadLetter {

@@ -30,8 +30,8 @@ type ReadOptions struct {
 }
 
 const (
-	readAhead      = 4096     // events
-	readAheadBytes = 16 << 20 // of one request; an event has less than 1 MiB
+	readAhead      = 4096     // messages
+	readAheadBytes = 16 << 20 // of one request; a message has about 1 MiB at most
 	// readIdle is how long nothing may come before another consumer is made.
 	readIdle = 2 * time.Second
 	// readPatience is how long the broker may be away.
@@ -62,16 +62,23 @@ func (c *Conn) ReadEvents(ctx context.Context, o ReadOptions, fn func(*StoredEve
 	if err != nil {
 		return final(op, ClassFailed, "%v", err)
 	}
-	s, err := c.stream(ctx, Events)
+	return c.read(ctx, op, Events, filter, o, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error { return fn(storedEvent(m, meta)) })
+}
+
+// read calls fn for what a store holds under a subject, as [Conn.ReadEvents] says.
+func (c *Conn) read(
+	ctx context.Context, op string, store Store, filter string, o ReadOptions, fn func(jetstream.Msg, *jetstream.MsgMetadata) error,
+) error {
+	s, err := c.stream(ctx, store)
 	if err != nil {
 		return refuse(op, err)
 	}
 	if o.To == 0 {
-		_, last, err := c.EventsSpan(ctx)
+		info, err := c.info(ctx, store)
 		if err != nil {
 			return err
 		}
-		if o.To = last; last == 0 {
+		if o.To = info.State.LastSeq; o.To == 0 {
 			return nil
 		}
 	}
@@ -113,15 +120,15 @@ func (o ReadOptions) filter() (string, error) {
 	return "events." + source + "." + kind, nil
 }
 
-// reading is one call of ReadEvents.
+// reading is one call of read.
 type reading struct {
 	ReadOptions
 	conn   *Conn
 	stream jetstream.Stream
 	filter string
-	fn     func(*StoredEvent) error
+	fn     func(jetstream.Msg, *jetstream.MsgMetadata) error
 
-	last uint64    // place of the last event handed over
+	last uint64    // place of the last message handed over
 	lost time.Time // when trouble began
 }
 
@@ -196,7 +203,7 @@ func (r *reading) drain(it jetstream.MessagesContext) error {
 		if meta.Sequence.Stream > r.To || !r.Until.IsZero() && !meta.Timestamp.Before(r.Until) {
 			return nil
 		}
-		if err := r.fn(storedEvent(m, meta)); err != nil {
+		if err := r.fn(m, meta); err != nil {
 			return &stopReading{err}
 		}
 		r.last = meta.Sequence.Stream
