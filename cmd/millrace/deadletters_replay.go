@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -146,8 +147,17 @@ func printEffects(w io.Writer, plan *app.Replay) {
 		if e.Target != "" {
 			what += " to " + e.Target
 		}
-		fmt.Fprintf(w, "    %s: %s\n", what, fateOf(e))
+		fmt.Fprintf(w, "    %s: %s%s\n", what, fateOf(e), forcedBy(e))
 	}
+}
+
+// forcedBy tells who had an effect carried out by force last.
+func forcedBy(e *app.Effect) string {
+	if len(e.Forced) == 0 {
+		return ""
+	}
+	last := e.Forced[len(e.Forced)-1]
+	return fmt.Sprintf("; forced by %s at %s", cmp.Or(last.By, "somebody"), last.At.Format(time.RFC3339))
 }
 
 // fateOf says what becomes of one effect among many.
@@ -206,7 +216,7 @@ was started and a message that was sent stay the only ones. What was skipped bec
 Dead letters that fail again come back, with a new number.
 
 An event that was accepted more than 20 days ago is refused when its records are gone: nobody can tell what was done meanwhile. --force
-replays it all the same, and repeats what is done, too; the record of the action says so. It asks before more than one is replayed.`,
+replays it all the same, and repeats what is done, too; the records say who did so and when. It asks before more than one is replayed.`,
 		Example: "  millrace deadletters replay 12 --config millrace.yaml\n  millrace deadletters replay --target team --since 2d --dry-run\n" +
 			"  millrace deadletters replay --class exhausted --yes",
 		RunE: f.replay,

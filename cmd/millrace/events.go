@@ -152,7 +152,11 @@ func (f *eventFlags) show(cmd *cobra.Command, args []string) error {
 		_, err := cmd.OutOrStdout().Write(e.Event().Body)
 		return err
 	}
-	plan, err := archive.PlanEvent(cmd.Context(), e.Event(), false)
+	letters, err := archive.LettersOf(cmd.Context(), e.ID)
+	if err != nil {
+		return err
+	}
+	plan, err := archive.PlanEvent(cmd.Context(), e.Event(), letters, false)
 	if err != nil {
 		return err
 	}
@@ -179,11 +183,11 @@ func eventReplayCommand() *cobra.Command {
 		Short: "Have workers match events once more",
 		Long: `Puts events to be matched once more, those with these ids or those that the filters choose. The archive holds each of them once all
 the same. An event that was matched before goes by that match and by what its rules decided then: what is done is not repeated, what failed
-is tried again, and what was never put is put. So a corrected rule does not change it. An event that no rule took is matched with the rules
-of now, so that is how a rule that came too late gets its events.
+is tried again, and what was never put is put; its dead letters, which would do the same, go. So a corrected rule does not change it. An
+event that no rule took is matched with the rules of now, so that is how a rule that came too late gets its events.
 
 An event that was accepted more than 20 days ago is refused when its records are gone: nobody can tell what was done meanwhile. --force
-replays it all the same, and repeats what is done, too; the record of the action says so. It asks before more than one is replayed.`,
+replays it all the same, and repeats what is done, too; the records say who did so and when. It asks before more than one is replayed.`,
 		Example: "  millrace events replay shop/42 --dry-run --config millrace.yaml\n  millrace events replay --repository shop/orders --since 2d --dry-run\n" +
 			"  millrace events replay --rule record-failed-build --since 36h --yes",
 		RunE: f.replay,
@@ -220,25 +224,39 @@ func (f *eventFlags) replay(cmd *cobra.Command, ids []string) error {
 	defer archive.Close()
 	t := &tally{cmd: cmd, json: f.json, what: "event"}
 	var chosen []uint64
+	var names []string
 	err = f.each(cmd.Context(), archive, ids, func(e *app.StoredEvent) error {
-		plan, err := archive.PlanEvent(cmd.Context(), e.Event(), f.force)
-		if err != nil {
-			return err
-		}
-		chosen = append(chosen, e.Sequence)
-		t.count(plan)
-		if !f.dryRun {
-			return nil
-		}
-		return t.tell(e.ID, plan, "would be replayed", eventReplayed{e, false, plan})
+		chosen, names = append(chosen, e.Sequence), append(names, e.ID)
+		return nil
 	})
 	if err != nil {
 		return err
 	}
+	letters, err := archive.LettersOf(cmd.Context(), names...)
+	if err != nil {
+		return err
+	}
+	for _, place := range chosen {
+		e, err := archive.EventAt(cmd.Context(), place)
+		if err != nil {
+			return err
+		}
+		plan, err := archive.PlanEvent(cmd.Context(), e.Event(), letters, f.force)
+		if err != nil {
+			return err
+		}
+		t.count(plan)
+		if !f.dryRun {
+			continue
+		}
+		if err := t.tell(e.ID, plan, "would be replayed", eventReplayed{e, false, plan}); err != nil {
+			return err
+		}
+	}
 	if goOn, err := t.agreed(f.dryRun, f.yes || len(ids) == 1 && t.repeated == 0); !goOn {
 		return err
 	}
-	return f.replayAll(cmd, archive, chosen)
+	return f.replayAll(cmd, archive, chosen, letters)
 }
 
 // each calls fn with those that are meant. One that is named and not there is an error.
@@ -260,13 +278,13 @@ func (f *eventFlags) each(ctx context.Context, archive *app.Archive, ids []strin
 }
 
 // replayAll replays one after the other, each as it is by then.
-func (f *eventFlags) replayAll(cmd *cobra.Command, archive *app.Archive, places []uint64) error {
+func (f *eventFlags) replayAll(cmd *cobra.Command, archive *app.Archive, places []uint64, letters app.EventLetters) error {
 	t := &tally{cmd: cmd, json: f.json, what: "event"}
 	for _, place := range places {
 		e, err := archive.EventAt(cmd.Context(), place)
 		var plan *app.Replay
 		if err == nil {
-			plan, err = archive.ReplayEvent(cmd.Context(), e.Event(), f.force)
+			plan, err = archive.ReplayEvent(cmd.Context(), e.Event(), letters, f.force)
 		}
 		if err != nil {
 			return fmt.Errorf("%w; %d of %d are replayed, and replaying one again without --force does no harm", err, t.replayed, len(places))

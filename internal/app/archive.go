@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/user"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -25,6 +28,8 @@ type Archive struct {
 	now       func() time.Time
 	// chainDepth is up to where rules see our own commits, as a worker with this configuration has it.
 	chainDepth int
+	// person is who runs the command, for what is done by force.
+	person string
 }
 
 // replayStores are what a replay changes. [stream.Conn] is all of them.
@@ -49,7 +54,20 @@ func openArchive(ctx context.Context, cfg *config.Config) (*Archive, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; millrace doctor looks into it", err)
 	}
-	return &Archive{conn: conn, stores: conn, catalogue: Catalogue(cfg), now: time.Now, chainDepth: engineLimits(cfg).ChainDepth}, nil
+	return &Archive{conn: conn, stores: conn, catalogue: Catalogue(cfg), now: time.Now, chainDepth: engineLimits(cfg).ChainDepth, person: person()}, nil
+}
+
+// person names who runs this process, user@machine, as far as the system tells.
+func person() string {
+	name := "uid " + strconv.Itoa(os.Getuid())
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		name = u.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		name += "@" + host
+	}
+	const most = 200
+	return strings.ToValidUTF8(name[:min(len(name), most)], "")
 }
 
 // Close ends the connection.

@@ -166,3 +166,28 @@ func (a *Archive) DeadLetter(ctx context.Context, id uint64) (*DeadLetter, error
 func (a *Archive) DropDeadLetter(ctx context.Context, id uint64) (dropped bool, err error) {
 	return a.stores.DropDeadLetter(ctx, id)
 }
+
+// EventLetters are the dead letters of events, by event id, as far as a replay of the event has to know them.
+type EventLetters map[string][]eventLetter
+
+type eventLetter struct {
+	id        uint64
+	kind      string
+	rule, key string
+}
+
+// LettersOf reads which dead letters there are of some events.
+func (a *Archive) LettersOf(ctx context.Context, ids ...string) (EventLetters, error) {
+	letters := make(EventLetters, len(ids))
+	for _, id := range ids {
+		letters[id] = nil
+	}
+	err := a.conn.DeadLetters(ctx, func(l *stream.DeadLetter) error {
+		d := describe(l)
+		if all, meant := letters[d.EventID]; meant {
+			letters[d.EventID] = append(all, eventLetter{d.ID, d.Kind, d.Rule, d.Key})
+		}
+		return nil
+	})
+	return letters, err
+}

@@ -57,6 +57,10 @@ type Replay struct {
 	Effects []Effect `json:"effects,omitempty"`
 	// Told tells that a sentence of Will says all about the one effect.
 	Told bool `json:"-"`
+	// Drops are the dead letters of an event that go, because the replay of the event does what theirs would.
+	Drops []uint64 `json:"drops,omitempty"`
+
+	decided, undecided []string // rules that took the event
 }
 
 // Count is how many of the effects have one of these fates.
@@ -111,10 +115,14 @@ func (a *Archive) PlanReplay(ctx context.Context, l *DeadLetter, force bool) (*R
 	return refused("nobody takes work from %q; drop removes it", l.letter.Subject), nil
 }
 
-// PlanEvent says what a replay of a stored event would do now, and changes nothing.
-func (a *Archive) PlanEvent(ctx context.Context, e *events.Event, force bool) (*Replay, error) {
+// PlanEvent says what a replay of a stored event would do now, and changes nothing. letters are those of the event.
+func (a *Archive) PlanEvent(ctx context.Context, e *events.Event, letters EventLetters, force bool) (*Replay, error) {
 	p := planner{records: a.stores, force: force, now: a.now().UTC()}
-	return p.event(ctx, e.ID, e.Time)
+	r, err := p.event(ctx, e.ID, e.Time)
+	if err == nil && r.Refused == "" {
+		r.drop(letters[e.ID])
+	}
+	return r, err
 }
 
 // ReplayDeadLetter puts a dead letter's message as work again and then drops the dead letter, unless the answer says that it is refused.
@@ -130,7 +138,7 @@ func (a *Archive) ReplayDeadLetter(ctx context.Context, l *DeadLetter, force boo
 		return nil, err
 	}
 	again := *l.letter
-	again.Header = maps.Clone(again.Header)
+	again.Header = a.header(again.Header, force)
 	delete(again.Header, effects.HeaderFailed)
 	if err := a.stores.PutAgain(ctx, &again); err != nil {
 		return nil, err
@@ -141,16 +149,34 @@ func (a *Archive) ReplayDeadLetter(ctx context.Context, l *DeadLetter, force boo
 	return r, nil
 }
 
-// ReplayEvent puts a stored event to be matched once more, unless the answer says that it is refused. EVENTS holds it once all the same.
-func (a *Archive) ReplayEvent(ctx context.Context, e *events.Event, force bool) (*Replay, error) {
-	r, err := a.PlanEvent(ctx, e, force)
+// ReplayEvent puts a stored event to be matched once more, unless the answer says that it is refused, and then drops those of its dead letters
+// that it stands for: else what fails again would leave a second one. letters are those of the event. EVENTS holds it once all the same.
+func (a *Archive) ReplayEvent(ctx context.Context, e *events.Event, letters EventLetters, force bool) (*Replay, error) {
+	r, err := a.PlanEvent(ctx, e, letters, force)
 	if err != nil || r.Refused != "" {
 		return r, err
 	}
 	if err := a.reopen(ctx, r, force); err != nil {
 		return nil, err
 	}
-	return r, a.stores.PutMatch(ctx, e.Header(), e.Body)
+	if err := a.stores.PutMatch(ctx, a.header(e.Header(), force), e.Body); err != nil {
+		return nil, err
+	}
+	for _, id := range r.Drops {
+		if _, err := a.stores.DropDeadLetter(ctx, id); err != nil {
+			return nil, fmt.Errorf("%w; event %s was put, and its dead letter %d is still there: millrace deadletters drop %d removes it", err, e.ID, id, id)
+		}
+	}
+	return r, nil
+}
+
+// header is the header of a message that is put once more.
+func (a *Archive) header(from map[string]string, force bool) map[string]string {
+	h := maps.Clone(from)
+	if delete(h, rules.HeaderForced); force {
+		h[rules.HeaderForced] = rules.Forced{At: a.now(), By: a.person}.Header()
+	}
+	return h
 }
 
 // reopen opens the records of what is to be tried again.
@@ -160,7 +186,8 @@ func (a *Archive) reopen(ctx context.Context, r *Replay, force bool) error {
 		if !slices.Contains([]string{WillRetry, WillGoOn, WillRepeat}, e.Will) {
 			continue
 		}
-		if err := effects.Reopen(ctx, a.stores, e.action, e.Key, effects.Reopening{Force: force, Now: a.now().UTC()}); err != nil {
+		how := effects.Reopening{Force: force, By: a.person, Now: a.now().UTC()}
+		if err := effects.Reopen(ctx, a.stores, e.action, e.Key, how); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,18 +38,51 @@ func (p *planner) event(ctx context.Context, id string, accepted time.Time) (*Re
 		r.say("it is matched with the rules of now: no rule took it before, or nobody matched it")
 		return r, nil
 	}
-	r.say("its match of %s is used again, with the rules of then (%s)", recorded.At.UTC().Format(time.RFC3339), short(recorded.Digest))
+	r.say("its match of %s is used again, with the rules of then (%s)%s", recorded.At.UTC().Format(time.RFC3339), short(recorded.Digest), byPerson(recorded.Forced))
 	for _, rule := range recorded.Candidates {
 		if d := recorded.Decisions[rule]; d != nil {
 			err = p.decision(ctx, r, d)
 		} else {
 			r.say("rule %s has not decided yet: it waits, is being tried or has a dead letter of its own; it decides once", rule)
+			r.undecided = append(r.undecided, rule)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
+	if len(r.undecided) == 0 && r.Count(WillKeep, WillSkip, WillFollow) == len(r.Effects) {
+		r.say("nothing is left to do: all is done, or skipped")
+	}
 	return r, nil
+}
+
+// drop chooses, of an event's dead letters, those whose work the replay of the event does.
+func (r *Replay) drop(letters []eventLetter) {
+	var ids []string
+	for _, l := range letters {
+		does := l.kind == kindMatch ||
+			l.kind == kindRun && (slices.Contains(r.undecided, l.rule) || slices.Contains(r.decided, l.rule)) ||
+			slices.ContainsFunc(r.Effects, func(e Effect) bool { return e.Key == l.key })
+		if does {
+			r.Drops = append(r.Drops, l.id)
+			ids = append(ids, strconv.FormatUint(l.id, 10))
+		}
+	}
+	switch len(ids) {
+	case 0:
+	case 1:
+		r.say("its dead letter %s goes: what fails again leaves a new one", ids[0])
+	default:
+		r.say("its dead letters %s go: what fails again leaves new ones", strings.Join(ids, ", "))
+	}
+}
+
+// byPerson tells who has had it done by force.
+func byPerson(f *rules.Forced) string {
+	if f == nil {
+		return ""
+	}
+	return fmt.Sprintf(", made by force of %s at %s", f.By, f.At.Format(time.RFC3339))
 }
 
 // run is what running a rule on an event once more does.
@@ -70,11 +104,12 @@ func (p *planner) run(ctx context.Context, l *DeadLetter) (*Replay, error) {
 
 // decision is what putting the actions of a decision once more does.
 func (p *planner) decision(ctx context.Context, r *Replay, d *rules.Decision) error {
+	r.decided = append(r.decided, d.Rule)
 	if d.Outcome != rules.OutcomeActed {
-		r.say("rule %s decided %s, and nothing is decided anew", d.Rule, d.Outcome)
+		r.say("rule %s decided %s, and nothing is decided anew%s", d.Rule, d.Outcome, byPerson(d.Forced))
 		return nil
 	}
-	r.say("rule %s decided, and nothing is decided anew: what it wanted done is put again", d.Rule)
+	r.say("rule %s decided, and nothing is decided anew: what it wanted done is put again%s", d.Rule, byPerson(d.Forced))
 	for i := range d.Items {
 		if err := p.item(ctx, r, d.Items[i].Actions); err != nil {
 			return err
@@ -141,7 +176,7 @@ func (p *planner) effect(ctx context.Context, a *rules.Action, key, target strin
 		e.Will = WillKeep
 	case e.Failed():
 		e.Will = WillRetry
-	case e.State == "" && len(a.Waits) > 0:
+	case len(a.Waits) > 0 && e.Attempts == 0 && (e.State == "" || e.State == "started"): // or was skipped, and opened again
 		e.Will = WillFollow
 	case e.State == "":
 		e.Will = WillBegin

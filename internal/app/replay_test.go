@@ -16,6 +16,7 @@ import (
 	"github.com/millrace/millrace/internal/notify/notifytest"
 	"github.com/millrace/millrace/internal/stream"
 	"github.com/millrace/millrace/pkg/codearts/codeartstest"
+	"github.com/millrace/millrace/pkg/rules"
 )
 
 var errKilled = errors.New("the command was killed")
@@ -167,7 +168,7 @@ func TestReplayEvent(t *testing.T) {
 		}
 		return all
 	}
-	plan, err := a.PlanEvent(t.Context(), event, false)
+	plan, err := a.PlanEvent(t.Context(), event, nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +180,7 @@ func TestReplayEvent(t *testing.T) {
 	}
 	replay := func(force bool) {
 		t.Helper()
-		if r, err := a.ReplayEvent(t.Context(), event, force); err != nil || r.Refused != "" {
+		if r, err := a.ReplayEvent(t.Context(), event, nil, force); err != nil || r.Refused != "" {
 			t.Fatalf("%+v, %v", r, err)
 		}
 		eventually(t, "the end of all work", w.settled)
@@ -206,16 +207,117 @@ func TestReplayEvent(t *testing.T) {
 	if diff := cmp.Diff(want, w.told()); diff != "" || len(w.made()) != 1 {
 		t.Errorf("by force: %d commits, messages (-want +got):\n%s", len(w.made()), diff)
 	}
-	plan, err = a.PlanEvent(t.Context(), event, true)
+	plan, err = a.PlanEvent(t.Context(), event, nil, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range plan.Effects {
-		if len(e.Waiting()) == 0 && (e.Will != app.WillRepeat || len(e.Forced) != 1) {
+		if len(e.Waiting()) == 0 && (e.Will != app.WillRepeat || len(e.Forced) != 1 || e.Forced[0].By == "") {
 			t.Errorf("the record of %s %s does not say that it was forced: %+v", e.Kind, e.Target, e)
 		}
 	}
 	w.noDeadLetters()
+}
+
+// TestReplayEventThatFailsAgain: a replay of an event takes the place of its dead letters, so what fails again leaves one, not two; and what
+// is about another event, or not done by the replay, stays.
+func TestReplayEventThatFailsAgain(t *testing.T) {
+	t.Parallel()
+	w, _ := open(t, settings{Rules: "replay"})
+	a := w.archive()
+	w.fake.Fail("create_commit", badRequest)
+	first := w.deliver(mergeRequest(t, 1))
+	l := w.theDeadLetter(a)
+	w.fake.Fail("create_commit", badRequest)
+	other := w.deliver(mergeRequest(t, 2))
+	event, _, err := a.Event(t.Context(), first.EventID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := func() (all []string) {
+		for _, d := range w.dead() {
+			all = append(all, fmt.Sprint(d.Sequence))
+		}
+		return all
+	}
+	eventually(t, "two dead letters", func() error {
+		if n := len(ids()); n != 2 {
+			return fmt.Errorf("%d", n)
+		}
+		return w.settled()
+	})
+	replay := func(fails bool, want ...string) {
+		t.Helper()
+		if fails {
+			w.fake.Fail("create_commit", badRequest)
+		}
+		letters, err := a.LettersOf(t.Context(), first.EventID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := a.ReplayEvent(t.Context(), event, letters, false)
+		if err != nil || len(r.Drops) != 1 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		eventually(t, "what came of it", func() error {
+			if diff := cmp.Diff(want, ids()); diff != "" {
+				return fmt.Errorf("dead letters (-want +got): %s", diff)
+			}
+			return w.settled()
+		})
+	}
+	if l.ID != 1 || other.EventID == first.EventID {
+		t.Fatalf("dead letter %d of %s", l.ID, first.EventID)
+	}
+	replay(true, "2", "3")
+	replay(true, "2", "4")
+	replay(false, "2")
+	if n := len(w.made()); n != 1 {
+		t.Errorf("%d commits", n)
+	}
+	letters, err := a.LettersOf(t.Context(), first.EventID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := a.PlanEvent(t.Context(), event, letters, false)
+	if err != nil || len(plan.Drops) != 0 || !slices.ContainsFunc(plan.Will, func(s string) bool { return strings.Contains(s, "nothing is left to do") }) {
+		t.Errorf("plan when all is done: %+v, %v", plan, err)
+	}
+}
+
+// TestForcedIsRecorded: what comes of an event or a run that somebody put by force, and that has no records, says who did it and when.
+func TestForcedIsRecorded(t *testing.T) {
+	t.Parallel()
+	w, _ := open(t, settings{Rules: "replay"})
+	a := w.archive()
+	accepted := w.deliver(mergeRequest(t, 1))
+	eventually(t, "the first time", w.settled)
+	event, _, err := a.Event(t.Context(), accepted.EventID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	event.ID = "shop/forgotten" // an event without any record
+	a.SetNow(func() time.Time { return time.Now().AddDate(0, 0, 21) })
+	if r, err := a.ReplayEvent(t.Context(), event, nil, true); err != nil || r.Refused != "" {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	eventually(t, "the records of it", func() error {
+		recorded, err := a.Recorded(t.Context(), event.ID)
+		if err != nil || recorded == nil || recorded.Decisions["note-merge-request"] == nil {
+			return fmt.Errorf("%+v, %w", recorded, err)
+		}
+		d := recorded.Decisions["note-merge-request"]
+		for name, f := range map[string]*rules.Forced{"match": recorded.Forced, "decision": d.Forced} {
+			if f == nil || f.By == "" || time.Until(f.At) < 20*24*time.Hour {
+				t.Errorf("forced, in the record of the %s: %+v", name, f)
+			}
+		}
+		return nil
+	})
+	plan, err := a.PlanEvent(t.Context(), event, nil, false)
+	if err != nil || strings.Count(strings.Join(plan.Will, "; "), "made by force of ") != 2 {
+		t.Errorf("%+v, %v", plan, err)
+	}
 }
 
 // TestReplayOfTheForgotten: what is older than the records is refused, and done by force.
@@ -235,12 +337,12 @@ func TestReplayOfTheForgotten(t *testing.T) {
 	if r, err := a.PlanReplay(t.Context(), l, false); err != nil || r.Refused != "" {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if r, err := a.PlanEvent(t.Context(), event, false); err != nil || r.Refused != "" {
+	if r, err := a.PlanEvent(t.Context(), event, nil, false); err != nil || r.Refused != "" {
 		t.Errorf("%+v, %v", r, err)
 	}
 	event.ID = "shop/never-matched"
 	for _, force := range []bool{false, true} {
-		r, err := a.PlanEvent(t.Context(), event, force)
+		r, err := a.PlanEvent(t.Context(), event, nil, force)
 		if err != nil || (r.Refused == "") != force || !force && !strings.Contains(r.Refused, "--force") {
 			t.Errorf("force %t: %+v, %v", force, r, err)
 		}

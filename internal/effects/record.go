@@ -42,8 +42,8 @@ type actionRecord struct {
 	Class    string        `json:"class,omitempty"` // of the failure
 	Result   *actionResult `json:"result,omitempty"`
 	At       time.Time     `json:"at"` // of this state
-	// Forced is when somebody had the action carried out although it was done, or might have been; the last ones.
-	Forced []time.Time `json:"forced,omitempty"`
+	// Forced is who had the action carried out although it was done, or might have been; the last ones.
+	Forced []rules.Forced `json:"forced,omitempty"`
 
 	// What the record is about: for explaining, and for the loop guard while there is no
 	// commit record yet.

@@ -28,7 +28,8 @@ type Standing struct {
 	Class   string       `json:"class,omitempty"` // of the failure
 	Result  rules.Result `json:"-"`               // when done, of a commit and of a build
 	At      time.Time    `json:"at,omitzero"`     // of the state
-	Forced  []time.Time  `json:"forced,omitempty"`
+	// Forced is who had it carried out although it was done, or might have been; the last ones.
+	Forced []rules.Forced `json:"forced,omitempty"`
 }
 
 // Done tells whether the effect is there.
@@ -81,9 +82,10 @@ func Key(a *rules.Action, target string) string {
 
 // Reopening says how an action is opened again.
 type Reopening struct {
-	// Force opens an action that is done, or of which there is no record, or whose branch was rewritten, and writes down that and when
-	// somebody wanted it.
+	// Force opens an action that is done, or of which there is no record, or whose branch was rewritten, and writes down who
+	// wanted it and when.
 	Force bool
+	By    string
 	Now   time.Time
 }
 
@@ -123,7 +125,7 @@ func Reopen(ctx context.Context, records Records, a *rules.Action, key string, h
 			return nil
 		}
 		if forced {
-			rec.Forced = append(slices.Clone(en.rec.Forced), how.Now)
+			rec.Forced = append(slices.Clone(en.rec.Forced), rules.Forced{At: how.Now, By: how.By})
 			rec.Forced = rec.Forced[max(0, len(rec.Forced)-keptForced):]
 		}
 		if err := en.store(ctx, records, rec); !errors.Is(err, errRaced) {

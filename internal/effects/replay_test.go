@@ -126,7 +126,8 @@ func TestReopenByForce(t *testing.T) {
 				w.queue = append(w.queue, m)
 				w.run()
 			}
-			if s, _ := ReadStanding(t.Context(), w.store, key); len(s.Forced) != keptForced || !s.Forced[keptForced-1].Equal(slices.MaxFunc(s.Forced, time.Time.Compare)) {
+			if s, _ := ReadStanding(t.Context(), w.store, key); len(s.Forced) != keptForced ||
+				!slices.IsSortedFunc(s.Forced, func(a, b rules.Forced) int { return a.At.Compare(b.At) }) || !s.Forced[keptForced-1].At.Equal(w.now) {
 				t.Errorf("%+v: want the last %d", s, keptForced)
 			}
 		})

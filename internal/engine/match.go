@@ -32,7 +32,7 @@ func (e *Engine) Match(ctx context.Context, m Message) error {
 		return fmt.Errorf("match event %s: %w", ev.ID, err)
 	}
 	if !found {
-		rec, err = e.match(ctx, ev, log)
+		rec, err = e.match(ctx, ev, rules.ReadForced(m.Header[rules.HeaderForced]), log)
 		if err != nil {
 			return fmt.Errorf("match event %s: %w", ev.ID, err)
 		}
@@ -52,7 +52,7 @@ func (e *Engine) Match(ctx context.Context, m Message) error {
 
 // match decides the candidates of an event that has no match record yet, and creates it. The
 // record returned has no candidates, and is not stored, when no rule fits.
-func (e *Engine) match(ctx context.Context, ev *events.Event, log zerolog.Logger) (matchRecord, error) {
+func (e *Engine) match(ctx context.Context, ev *events.Event, forced *rules.Forced, log zerolog.Logger) (matchRecord, error) {
 	rs := e.live.Current()
 	if rs == nil {
 		return matchRecord{}, fmt.Errorf("no rules are loaded yet")
@@ -66,7 +66,7 @@ func (e *Engine) match(ctx context.Context, ev *events.Event, log zerolog.Logger
 	}
 	flat := view.Flat()
 	candidates := rs.Match(nil, &flat)
-	rec := matchRecord{V: rules.FormatVersion, EventID: ev.ID, Digest: rs.Digest(), At: e.now().UTC()}
+	rec := matchRecord{V: rules.FormatVersion, EventID: ev.ID, Digest: rs.Digest(), At: e.now().UTC(), Forced: forced}
 	if len(candidates) > 0 || rs.LatestMatters(ev.Type) {
 		if rec.Chain, err = e.ownHead(ctx, view); err != nil {
 			return matchRecord{}, err

@@ -59,6 +59,7 @@ type runOrder struct {
 	rule   string
 	digest string
 	chain  events.Chain
+	forced *rules.Forced // who put it by force
 }
 
 // header is the header of the message of work.run.
@@ -77,6 +78,9 @@ func (o *runOrder) header(from map[string]string) map[string]string {
 		if v := from[name]; v != "" {
 			h[name] = v
 		}
+	}
+	if v := from[rules.HeaderForced]; v != "" {
+		h[rules.HeaderForced] = v
 	}
 	return h
 }
@@ -99,6 +103,7 @@ func readOrder(m Message) (*runOrder, error) {
 		runID:  m.Header[headerRun],
 		rule:   unescapeHeader(m.Header[headerRule]),
 		digest: m.Header[headerDigest],
+		forced: rules.ReadForced(m.Header[rules.HeaderForced]),
 	}
 	if d := m.Header[headerChainDepth]; d != "" {
 		o.chain.Depth, err = strconv.Atoi(d)

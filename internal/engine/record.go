@@ -21,6 +21,8 @@ type matchRecord struct {
 	At         time.Time    `json:"at"`
 	// Paused are rules that fitted too and were paused: what is decided about them is no more than that.
 	Paused []rules.RulePause `json:"paused,omitempty"`
+	// Forced is who had the event matched once more by force, when this record came of it.
+	Forced *rules.Forced `json:"forced,omitempty"`
 }
 
 func matchSubject(eventID string) string   { return "match." + rules.Hash(eventID) }

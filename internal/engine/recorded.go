@@ -15,10 +15,11 @@ type RecordReader interface {
 
 // Recorded is what workers recorded of one event: which rules it was a candidate of, and what they decided.
 type Recorded struct {
-	Digest     string       // of the ruleset
-	Candidates []string     // last those that were paused
-	Chain      events.Chain // whether the event came of a commit of ours
-	At         time.Time    // when it was matched
+	Digest     string        // of the ruleset
+	Candidates []string      // last those that were paused
+	Chain      events.Chain  // whether the event came of a commit of ours
+	At         time.Time     // when it was matched
+	Forced     *rules.Forced // who had it matched by force; nil for nobody
 	// Decisions are those of the candidates that have come to one, by rule. One that has not waits, is being tried, or is a dead letter.
 	Decisions map[string]*rules.Decision
 }
@@ -54,7 +55,7 @@ func ReadMatched(ctx context.Context, records RecordReader, eventID string) (*Re
 	for i := range m.Paused {
 		m.Candidates = append(m.Candidates, m.Paused[i].Rule)
 	}
-	return &Recorded{Digest: m.Digest, Candidates: m.Candidates, Chain: m.Chain, At: m.At}, nil
+	return &Recorded{Digest: m.Digest, Candidates: m.Candidates, Chain: m.Chain, At: m.At, Forced: m.Forced}, nil
 }
 
 // ReadOwnCommit tells whether a commit is ours: its chain has a depth then.

@@ -127,7 +127,7 @@ func (e *Engine) recordPauses(ctx context.Context, ev *events.Event, rec *matchR
 		p := &rec.Paused[i]
 		d := p.Decision(rules.Input{EventID: ev.ID, Digest: rec.Digest, Now: rec.At})
 		log := log.With().Str("run_id", d.RunID).Str("rule", d.Rule).Logger()
-		if _, err := e.recordDecision(ctx, d, log); err != nil {
+		if _, err := e.recordDecision(ctx, d, rec.Forced, log); err != nil {
 			return fmt.Errorf("rule %s, which is paused: %w", p.Rule, err)
 		}
 	}

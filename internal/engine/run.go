@@ -66,7 +66,7 @@ func (e *Engine) decide(ctx context.Context, o *runOrder, m Message, log zerolog
 	if d, err := e.overtaken(ctx, rule, x, view, o.event); err != nil {
 		return nil, err
 	} else if d != nil {
-		return e.recordDecision(ctx, d, log)
+		return e.recordDecision(ctx, d, o.forced, log)
 	}
 	g := gathering{engine: e, order: o, view: view, rule: rule, run: x, log: log, chain: o.chain, state: readState(m.State)}
 	d, err := g.gather(ctx)
@@ -90,16 +90,17 @@ func (e *Engine) decide(ctx context.Context, o *runOrder, m Message, log zerolog
 	case err != nil:
 		return nil, err
 	case late != nil && d.Outcome == rules.OutcomeActed:
-		return e.recordDecision(ctx, late, log)
+		return e.recordDecision(ctx, late, o.forced, log)
 	}
 	if err := e.throttle(ctx, rule, d, o.event.Time); err != nil {
 		return nil, err
 	}
-	return e.recordDecision(ctx, d, log)
+	return e.recordDecision(ctx, d, o.forced, log)
 }
 
 // recordDecision creates the run record. Everything before it may happen again, nothing after.
-func (e *Engine) recordDecision(ctx context.Context, d *rules.Decision, log zerolog.Logger) (*rules.Decision, error) {
+func (e *Engine) recordDecision(ctx context.Context, d *rules.Decision, forced *rules.Forced, log zerolog.Logger) (*rules.Decision, error) {
+	d.Forced = forced
 	data, err := e.encodeDecision(d)
 	if err != nil {
 		return nil, err

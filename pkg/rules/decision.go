@@ -39,6 +39,8 @@ type Decision struct {
 	Reason  string                `json:"reason,omitempty"`
 	Facts   map[string]FactRecord `json:"facts,omitempty"`
 	Items   []Item                `json:"items,omitempty"`
+	// Forced is who had the event or the run handled once more by force, when this decision came of it.
+	Forced *Forced `json:"forced,omitempty"`
 }
 
 // FactRecord is a fact as the decision saw it: its value, or, when that is larger than MaxFactRecorded, its size and hash.
