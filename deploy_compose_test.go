@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -28,6 +29,7 @@ type composeFile struct {
 		Volumes     []string
 		Build       struct{ Target string }
 		Healthcheck struct{ Test []string }
+		Grace       time.Duration `yaml:"stop_grace_period"`
 	}
 	Networks map[string]struct{ Internal bool }
 }
@@ -56,6 +58,9 @@ func TestComposeIsHardened(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, s := range c.Services {
+		if s.Grace < longestStop(t) {
+			t.Errorf("%s is killed after %s, and stopping may take %s", name, s.Grace, longestStop(t))
+		}
 		if s.User != "65532:65532" || !s.ReadOnly || s.Privileged || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Equal(s.SecurityOpt, []string{"no-new-privileges:true"}) {
 			t.Errorf("%s is not hardened: %+v", name, s)
 		}

@@ -7,12 +7,25 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/millrace/millrace/internal/config"
 )
 
 // exposure is the most that systemd-analyze security may say of a unit, in tenths; up to 20 it calls "OK".
 const exposure = "20"
 
 var units = map[string]string{"deploy/millrace-receiver.service": "/usr/local/bin/millrace-receiver", "deploy/millrace-worker.service": "/usr/local/bin/millrace-worker"}
+
+// longestStop is how long a server with the default settings may take to stop, with something to spare.
+func longestStop(t *testing.T) time.Duration {
+	t.Helper()
+	cfg, err := config.LoadSealed("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return max(cfg.Receiver.Drain, cfg.Worker.Drain) + 10*time.Second
+}
 
 // settingsOf reads a unit: its settings with all their values, by section and name.
 func settingsOf(t *testing.T, path string) map[string][]string {
@@ -56,6 +69,10 @@ func TestUnits(t *testing.T) {
 	}
 	for unit, binary := range units {
 		have := settingsOf(t, unit)
+		stop := strings.Join(have["Service.TimeoutStopSec"], " ") + "s"
+		if limit, err := time.ParseDuration(stop); err != nil || limit < longestStop(t) {
+			t.Errorf("%s: TimeoutStopSec is %s, and stopping may take %s", unit, stop, longestStop(t))
+		}
 		for name, want := range map[string]string{
 			"Service.ExecStart": binary + " --config /etc/millrace/millrace.yaml",
 			"Service.Restart":   "always", "Unit.StartLimitIntervalSec": "0",

@@ -34,7 +34,7 @@ finish() {
 	if [ $code -ne 0 ]; then
 		{ compose ps && compose logs --no-color --tail=200; } >&2 || true
 	fi
-	compose down --volumes --remove-orphans --timeout 20 >"$work/down" 2>&1 || { cat "$work/down" >&2; code=1; }
+	compose down --volumes --remove-orphans --timeout 40 >"$work/down" 2>&1 || { cat "$work/down" >&2; code=1; }
 	[ -z "$(docker ps -aq --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME")" ] || { say "containers are left" >&2; code=1; }
 	[ -z "$(docker volume ls -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME")" ] || { say "volumes are left" >&2; code=1; }
 	rm -rf "$work"
@@ -157,7 +157,7 @@ messages 'CodeArts-pro: 7 days left' 1 || fail "the first rung was announced aga
 messages 'Build ' 2 && commits 2 || fail "something was done twice"
 say "nothing was done twice: 2 pushes, 2 commits, 2 messages, 2 rungs of the alert; our own commits led to nothing"
 
-compose stop --timeout 20 receiver worker >"$work/stop" 2>&1 || fail "the servers do not stop: $(cat "$work/stop")"
+compose stop --timeout 40 receiver worker >"$work/stop" 2>&1 || fail "the servers do not stop: $(cat "$work/stop")"
 for service in receiver worker; do
 	code=$(docker inspect --format '{{.State.ExitCode}}' "$(compose ps -aq $service)")
 	[ "$code" = 0 ] || fail "$service stopped with exit code $code"

@@ -92,7 +92,7 @@ func startReceiver(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	folder, err := os.MkdirTemp(ts.Getenv("WORK"), "journal-") // receivers of one file
 	ts.Check(err)
-	environ = append(environ, "MILLRACE_RECEIVER_ADMIN_LISTEN=off", "MILLRACE_RECEIVER_LISTEN=127.0.0.1:0", "MILLRACE_RECEIVER_JOURNAL_DIR="+folder)
+	environ = append(environ, "MILLRACE_RECEIVER_ADMIN_LISTEN=off", "MILLRACE_RECEIVER_LISTEN=127.0.0.1:0", "MILLRACE_RECEIVER_DRAIN_DELAY=0s", "MILLRACE_RECEIVER_JOURNAL_DIR="+folder)
 	cfg, err := app.Load(ts.MkAbs(args[0]), environ)
 	ts.Check(err)
 	ctx, stop := context.WithCancel(context.Background())

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"time"
 
 	"github.com/millrace/millrace/internal/app"
 	"github.com/millrace/millrace/internal/config"
@@ -20,6 +21,7 @@ Every setting of the file can be an environment variable, MILLRACE_ and its path
 		Example:     "  receiver --config millrace.yaml\n  MILLRACE_RECEIVER_LISTEN=:8080 receiver --config millrace.yaml",
 		Setting:     "receiver.admin_listen",
 		AdminListen: func(cfg *config.Config) string { return cfg.Receiver.AdminListen },
+		Drain:       func(cfg *config.Config) time.Duration { return cfg.Receiver.Drain },
 		Run: func(ctx context.Context, cfg *config.Config, logs io.Writer) error {
 			return app.Receiver(ctx, cfg, logs, nil)
 		},

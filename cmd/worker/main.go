@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"time"
 	_ "time/tzdata" // time zones of schedules, on machines that have none
 
 	"github.com/millrace/millrace/internal/app"
@@ -22,6 +23,7 @@ path in capitals, which wins: MILLRACE_WORKER_RULES.`,
 		Example:     "  worker --config millrace.yaml\n  MILLRACE_WORKER_RULES=./rules worker --config millrace.yaml",
 		Setting:     "worker.admin_listen",
 		AdminListen: func(cfg *config.Config) string { return cfg.Worker.AdminListen },
+		Drain:       func(cfg *config.Config) time.Duration { return cfg.Worker.Drain },
 		Run: func(ctx context.Context, cfg *config.Config, logs io.Writer) error {
 			return app.Worker(ctx, cfg, logs, nil)
 		},

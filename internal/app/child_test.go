@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/internal/app"
+	"github.com/millrace/millrace/internal/config"
 )
 
 // What a child process is told by its environment, and what it says on its standard output.
@@ -109,28 +109,25 @@ func childMain() int {
 			return 2
 		}
 	}
-	cfg, err := app.Load(os.Getenv(childConfig), os.Environ())
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 2
-	}
 	go func() { // ends with the process
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(3)
 	}()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	run := func() error { return app.Worker(ctx, cfg, log, func() { fmt.Println(saidReady) }) }
+	os.Args = []string{os.Args[0], "--config", os.Getenv(childConfig)}
 	if os.Getenv(childRole) == "receiver" {
-		run = func() error {
-			return app.Receiver(ctx, cfg, log, func(addr string) { fmt.Println(saidReady, "http://"+addr) })
-		}
+		return app.Server{
+			Name: "receiver", Drain: func(cfg *config.Config) time.Duration { return cfg.Receiver.Drain },
+			Run: func(ctx context.Context, cfg *config.Config, _ io.Writer) error {
+				return app.Receiver(ctx, cfg, log, func(addr string) { fmt.Println(saidReady, "http://"+addr) })
+			},
+		}.Main()
 	}
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
+	return app.Server{
+		Name: "worker", Drain: func(cfg *config.Config) time.Duration { return cfg.Worker.Drain },
+		Run: func(ctx context.Context, cfg *config.Config, _ io.Writer) error {
+			return app.Worker(ctx, cfg, log, func() { fmt.Println(saidReady) })
+		},
+	}.Main()
 }
 
 // process is a child as its parent sees it.
@@ -164,8 +161,16 @@ func (w *world) startReceiverProcess(name string) *process {
 	return p
 }
 
-// startChild starts a process with more in its environment.
+// startChild starts a process with more in its environment, and waits until it is ready.
 func (w *world) startChild(name string, environ ...string) *process {
+	w.t.Helper()
+	p := w.beginChild(name, environ...)
+	p.whenReady()
+	return p
+}
+
+// beginChild starts a process.
+func (w *world) beginChild(name string, environ ...string) *process {
 	w.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -191,14 +196,18 @@ func (w *world) startChild(name string, environ ...string) *process {
 	}
 	go p.watch(stdin, stdout)
 	w.t.Cleanup(p.clean)
+	return p
+}
+
+func (p *process) whenReady() {
+	p.t.Helper()
 	select {
 	case <-p.ready:
 	case <-p.ended:
-		w.t.Fatalf("%s ended before it was ready: %v", name, p.err)
+		p.t.Fatalf("%s ended before it was ready: %v", p.name, p.err)
 	case <-time.After(patience):
-		w.t.Fatalf("%s was not ready after %s", name, patience)
+		p.t.Fatalf("%s was not ready after %s", p.name, patience)
 	}
-	return p
 }
 
 // watch reads what the process says until it ends, and waits for it.
@@ -266,17 +275,28 @@ func (p *process) kill() {
 // stop ends the process as an operator does. It must end cleanly and soon.
 func (p *process) stop() {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Fatalf("stop %s: %v", p.name, err)
+	p.signal(syscall.SIGTERM)
+	if code := p.exited(); code != 0 {
+		p.t.Fatalf("%s did not stop cleanly: %v", p.name, p.err)
 	}
+}
+
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatalf("%s to %s: %v", s, p.name, err)
+	}
+}
+
+// exited waits for the end of the process, and returns its exit code.
+func (p *process) exited() int {
+	p.t.Helper()
 	select {
 	case <-p.ended:
 	case <-time.After(patience):
-		p.t.Fatalf("%s did not stop within %s", p.name, patience)
+		p.t.Fatalf("%s did not end within %s", p.name, patience)
 	}
-	if p.err != nil {
-		p.t.Fatalf("%s did not stop cleanly: %v", p.name, p.err)
-	}
+	return p.cmd.ProcessState.ExitCode()
 }
 
 // journal keeps a log.

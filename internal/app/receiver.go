@@ -17,10 +17,7 @@ import (
 	"github.com/millrace/millrace/internal/telemetry"
 )
 
-// stopWithin is how long a server may take to finish what it has begun.
-const stopWithin = 15 * time.Second
-
-// Receiver accepts deliveries until ctx ends; then it finishes those it has begun. logs gets a line for each thing that happens, as
+// Receiver accepts deliveries until ctx ends; then it finishes those it has begun, within cfg.Receiver.Drain, or it is [ErrCut]. logs gets a line for each thing that happens, as
 // cfg.Log says, and must take concurrent writes. ready, if not nil, is called with the address it listens on.
 func Receiver(ctx context.Context, cfg *config.Config, logs io.Writer, ready func(addr string)) error {
 	if err := cfg.CheckReceiver(); err != nil {
@@ -62,34 +59,55 @@ func Receiver(ctx context.Context, cfg *config.Config, logs io.Writer, ready fun
 		return fmt.Errorf("listen on %s: %w; another receiver.listen may be free", cfg.Receiver.Listen, err)
 	}
 	address := listener.Addr().String()
-	server := ingest.HTTPServer(address, handler)
 	watch.listening.Store(&address)
 	log.Info().Str("listen", address).Str("admin", watch.address).Strs("sources", posting(cfg)).Msg("receiver started")
 	if ready != nil {
 		ready(address)
 	}
-	return serve(ctx, server, listener, log)
+	return serving{handler, ingest.HTTPServer(address, handler), listener, cfg.Receiver, log}.run(ctx)
 }
 
-// serve runs server until ctx ends, and then gives the requests under way time to end.
-func serve(ctx context.Context, server *http.Server, listener net.Listener, log zerolog.Logger) error {
+// serving is a receiver that takes deliveries.
+type serving struct {
+	handler  *ingest.Server
+	server   *http.Server
+	listener net.Listener
+	cfg      config.Receiver
+	log      zerolog.Logger
+}
+
+// run serves until ctx ends. Then it goes on for a moment, as a balancer may not have noticed yet, and ends each connection with its next
+// answer; takes no new connection; and gives the requests under way time to end.
+func (s serving) run(ctx context.Context) error {
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- s.server.Serve(s.listener) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve HTTP: %w", err)
 	case <-ctx.Done():
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	s.log.Info().Dur("delay", s.cfg.DrainDelay).Dur("within", s.cfg.Drain).Msg("receiver draining")
+	s.handler.Leave()
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Drain)
 	defer cancel()
-	err := server.Shutdown(stop)
+	delay := time.NewTimer(s.cfg.DrainDelay)
+	defer delay.Stop()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve HTTP: %w", err)
+	case <-delay.C:
+	}
+	err := s.server.Shutdown(stop)
 	if err != nil {
-		err = errors.Join(fmt.Errorf("requests did not end within %s: %w", stopWithin, err), server.Close())
+		s.log.Error().Dur("within", s.cfg.Drain).Int64("requests", s.handler.Open()).Msg("receiver cut")
+		err = errors.Join(ErrCut, s.server.Close())
 	}
 	if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, fmt.Errorf("serve HTTP: %w", served))
 	}
-	log.Info().Msg("receiver stopped")
+	if err == nil {
+		s.log.Info().Msg("receiver stopped")
+	}
 	return err
 }
 

@@ -2,10 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -19,7 +21,7 @@ import (
 )
 
 // Worker matches events, runs rules and carries out actions until ctx ends; then it finishes what it has begun, or hands it
-// back. logs gets a line for each thing that happens, as cfg.Log says, and must take concurrent writes. ready, if not nil, is called
+// back, within cfg.Worker.Drain; what had to be cut off is [ErrCut]. logs gets a line for each thing that happens, as cfg.Log says, and must take concurrent writes. ready, if not nil, is called
 // once the rules are loaded and consuming is about to start.
 func Worker(ctx context.Context, cfg *config.Config, logs io.Writer, ready func()) error {
 	if err := cfg.CheckWorker(); err != nil {
@@ -72,11 +74,22 @@ func Worker(ctx context.Context, cfg *config.Config, logs io.Writer, ready func(
 		group.Go(func() error { poller.Keep(ctx); return nil })
 	}
 	for _, c := range consumers {
+		c.Drain, c.Cut = drainTimes(cfg.Worker.Drain)
 		group.Go(func() error { return conn.Consume(ctx, c) })
 	}
-	err = group.Wait()
+	defer context.AfterFunc(ctx, func() { log.Info().Dur("within", cfg.Worker.Drain).Msg("worker draining") })()
+	if err = group.Wait(); errors.Is(err, stream.ErrCut) {
+		log.Error().Err(err).Dur("within", cfg.Worker.Drain).Msg("worker cut")
+		return fmt.Errorf("%w: %w", ErrCut, err)
+	}
 	log.Info().Msg("worker stopped")
 	return err
+}
+
+// drainTimes says for how long of its time to stop a worker lets work go on, and how long what is interrupted then may take to end.
+func drainTimes(within time.Duration) (drain, cut time.Duration) {
+	cut = min(within/4, 5*time.Second)
+	return within - cut, cut
 }
 
 // consumers are all handlers of a worker, each on its own durable consumer.

@@ -70,6 +70,7 @@ type settings struct {
 	Restarts        bool   // of the broker
 	LogLevel        string // debug
 	Durability      string // broker
+	DrainDelay      string // 0s
 	JournalBytes    string // 64MiB
 	// Rules is the folder in testdata whose rules are used.
 	Rules string
@@ -138,7 +139,7 @@ func (w *world) configure(s settings) {
 	for _, d := range []struct {
 		field *string
 		value string
-	}{{&s.DuplicateWindow, "2m"}, {&s.Timeout, "2s"}, {&s.GiveUpAfter, "10m"}, {&s.EventsMaxBytes, "64MiB"}, {&s.AckWait, "10s"}, {&s.LogLevel, "debug"}, {&s.Durability, "broker"}, {&s.JournalBytes, "64MiB"}, {&s.Rules, "failed-build"}} {
+	}{{&s.DuplicateWindow, "2m"}, {&s.Timeout, "2s"}, {&s.GiveUpAfter, "10m"}, {&s.EventsMaxBytes, "64MiB"}, {&s.AckWait, "10s"}, {&s.LogLevel, "debug"}, {&s.Durability, "broker"}, {&s.DrainDelay, "0s"}, {&s.JournalBytes, "64MiB"}, {&s.Rules, "failed-build"}} {
 		if *d.field == "" {
 			*d.field = d.value
 		}

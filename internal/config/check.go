@@ -34,6 +34,9 @@ func (l *loader) check(cfg *Config) {
 	if c := cfg.Worker.Circuit; !l.failed("worker.circuit") && c.First > c.Max {
 		l.reportAt("worker.circuit", faultf("", "expected first (%s) ≤ max (%s)", c.First, c.Max))
 	}
+	if r := cfg.Receiver; r.DrainDelay >= r.Drain && !l.failed("receiver") {
+		l.reportAt("receiver.drain_delay", faultf("", "expected drain_delay (%s) < drain (%s)", r.DrainDelay, r.Drain))
+	}
 	if !l.failed("worker.retry") && !l.failed("targets") {
 		l.checkRetry(cfg)
 	}

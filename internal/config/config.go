@@ -39,6 +39,8 @@ type Receiver struct {
 	Durability     string        `key:"durability" default:"journal" oneof:"journal|broker" doc:"What a 2xx promises: journal = the event is written to this machine's disk, and published until the stream has it; broker = the stream has acknowledged it."`
 	Journal        Journal       `key:"journal" doc:"The journal of durability: journal."`
 	AdminListen    string        `key:"admin_listen" default:"127.0.0.1:9080" check:"admin" doc:"Address and port of /livez, /readyz and /metrics, which ask for no password: keep it where only your monitoring reaches it. off = none."`
+	Drain          time.Duration `key:"drain" default:"25s" min:"1s" max:"10m" doc:"How long a receiver that is told to stop may take in all; then requests under way are cut. Whoever stops it, as systemd, has to wait longer than that."`
+	DrainDelay     time.Duration `key:"drain_delay" default:"3s" min:"0s" max:"5m" doc:"How much of drain it goes on taking deliveries for while /readyz already says 503: as long as a load balancer needs to notice. 0s = none stands before it."`
 	PublishTimeout time.Duration `key:"publish_timeout" default:"5s" min:"100ms" max:"30s" doc:"How long a delivery waits for the broker before it is answered 503."`
 	CheckToken     Secret        `key:"check_token" doc:"Bearer token of POST /v1/webhooks/check. Without it there is no such address."`
 	CheckRate      int           `key:"check_rate" default:"10" min:"1" max:"1000" doc:"How many addresses one receiver checks in a minute; more are answered 429."`
@@ -86,6 +88,7 @@ type Worker struct {
 	CodeArtsRate   int           `key:"codearts_rate" default:"20" min:"1" max:"10000" doc:"Requests a second from this process to one host of CodeArts, all connections together: its share of what CodeArts allows to the whole fleet, which is not published. More wait, or are tried again later."`
 	CodeArtsBurst  int           `key:"codearts_burst" default:"40" min:"1" max:"10000" doc:"Requests to one host that may go out at once, before codearts_rate holds them back."`
 	AckWait        time.Duration `key:"ack_wait" default:"30s" min:"1s" max:"10m" doc:"How soon the broker gives the work of a worker that went silent to another one."`
+	Drain          time.Duration `key:"drain" default:"20s" min:"1s" max:"10m" doc:"How long a worker that is told to stop may take in all. For three quarters of it, or all but five seconds, work under way may end; then it is interrupted and handed back to other workers. Whoever stops the worker, as systemd, has to wait longer than that."`
 	OwnCommitDepth int           `key:"own_commit_depth" default:"3" min:"0" max:"100" doc:"How many of our own commits may follow from one another, for rules with on_own_commits."`
 	Breaker        Breaker       `key:"breaker" doc:"Stops a rule that commits to the same branch, or starts builds of the same task, again and again."`
 	BuildTrigger   string        `key:"build_trigger" doc:"What CodeArts says has triggered a build that was started by a call, which is not documented: the trigger_type of such a build of yours, as in MANUAL. With it, when the answer to a start was lost, builds of other triggers are not taken for the one that was asked for. Empty: any may be."`

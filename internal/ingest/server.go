@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -28,6 +29,8 @@ type Server struct {
 	buffers    buffers
 	checks     *checks // nil: no such route
 	echo       *echo.Echo
+	leaving    atomic.Bool
+	open       atomic.Int64
 }
 
 // New makes a receiver. The error names everything that is wrong with the options, and
@@ -57,7 +60,20 @@ func New(opts Options) (*Server, error) {
 }
 
 // ServeHTTP implements [http.Handler].
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.open.Add(1)
+	defer s.open.Add(-1)
+	if s.leaving.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	s.echo.ServeHTTP(w, r)
+}
+
+// Leave ends each connection with its next answer, which says so: who has more to send opens another, and a balancer decides where to.
+func (s *Server) Leave() { s.leaving.Store(true) }
+
+// Open is how many requests are under way.
+func (s *Server) Open() int64 { return s.open.Load() }
 
 // HTTPServer is a server for handler at addr with limits for slow and lavish clients:
 // 5 s for the headers, 15 s for the whole request, 32 KiB of headers. If handler is a

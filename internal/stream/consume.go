@@ -30,6 +30,8 @@ type Consumer struct {
 	// Drain is how long running handlers may go on after the end was asked for; then their
 	// context is cancelled. 0: 10 s.
 	Drain time.Duration
+	// Cut is how long after that they may take to return; then their messages are handed back all the same. 0: 5 s.
+	Cut time.Duration
 	// Retry says when its failed messages are tried again. What is zero is as in [Config].
 	Retry Retry
 	// Circuit, if not nil, decides when messages are asked for.
@@ -58,7 +60,8 @@ const (
 // Consume handles messages until ctx ends and every handler has returned. It makes the durable
 // consumer, or brings its settings up to date; that failing for a reason that will not go away is
 // the only error. Afterwards it goes on whatever happens to the broker or to the
-// consumer, which it makes again when it is gone.
+// consumer, which it makes again when it is gone. Handlers that do not return in time are left to themselves: the error is
+// [ErrCut] then, and whatever they return has no consequence.
 //
 // Each of the handlers asks for one message at a time and none is fetched ahead, so a message
 // never waits behind a slow one while another worker is idle.
@@ -80,19 +83,21 @@ func (c *Conn) Consume(ctx context.Context, cons Consumer) error {
 	r.handlers = handlers
 
 	var slots, aside sync.WaitGroup
-	finished := make(chan struct{})
-	aside.Go(func() { r.cancelAfterDrain(ctx, cancel, finished) })
 	if cons.Stream == Events {
 		aside.Go(func() { r.watchFloor(ctx) })
 	}
 	for range cons.Concurrency {
 		slots.Go(func() { r.slot(ctx) })
 	}
-	slots.Wait()
-	close(finished)
+	finished := make(chan struct{})
+	go func() { // ends with the last handler
+		slots.Wait()
+		close(finished)
+	}()
+	err = r.drain(ctx, cancel, finished)
 	aside.Wait()
 	c.flush()
-	return nil
+	return err
 }
 
 func (cons Consumer) withDefaults() (Consumer, error) {
@@ -110,6 +115,7 @@ func (cons Consumer) withDefaults() (Consumer, error) {
 	cons.AckWait = or(cons.AckWait, 30*time.Second)
 	cons.MaxAckPending = max(or(cons.MaxAckPending, 1000), cons.Concurrency)
 	cons.Drain = or(cons.Drain, 10*time.Second)
+	cons.Cut = or(cons.Cut, 5*time.Second)
 	return cons, nil
 }
 
@@ -124,21 +130,7 @@ type consuming struct {
 	current    jetstream.Consumer
 	floor      floor
 	complained time.Time
-}
-
-func (r *consuming) cancelAfterDrain(ctx context.Context, cancel context.CancelFunc, finished <-chan struct{}) {
-	select {
-	case <-ctx.Done():
-	case <-finished:
-		return
-	}
-	t := time.NewTimer(r.Drain)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		cancel()
-	case <-finished:
-	}
+	held       map[*delivery]bool // by handlers, and not handed back
 }
 
 // slot handles one message after the other until ctx ends.
@@ -237,8 +229,12 @@ func (r *consuming) handle(ctx context.Context, msg jetstream.Msg) {
 	beat, stop := context.WithCancel(context.Background())
 	var beating sync.WaitGroup
 	beating.Go(func() { r.keepAlive(beat, msg) })
+	r.hold(d)
 	err = r.invoke(d)
-	r.settle(ctx, d, err)
+	if r.holds(d) {
+		r.settle(ctx, d, err)
+	}
+	r.letGo(d)
 	stop()
 	beating.Wait()
 }
