@@ -42,6 +42,7 @@ type broker struct {
 	conn     atomic.Pointer[stream.Conn]
 	journal  *journal.Journal
 	again    chan struct{} // it was lost and found
+	found    atomic.Uint64 // how often the connection was
 }
 
 // newJournaled opens the journal and looks for NATS. A NATS that is away is no reason not to start, one that cannot be used is.
@@ -77,6 +78,7 @@ func newJournaled(ctx context.Context, cfg *config.Config, settings stream.Confi
 	}
 	watch.journal.Store(b.journal)
 	running.Go(func() { b.look(looking) })
+	running.Go(func() { b.watchEvents(looking) })
 	return wholeJournal(b.journal, b), end, nil
 }
 
@@ -132,8 +134,38 @@ func (b *broker) look(ctx context.Context) {
 	}
 }
 
+// watchEvents asks for EVENTS again and again until ctx ends, and tells the journal when it was away or has lost something. In a cluster
+// another server than ours may have it, and no connection is lost when that one goes. A server whose machine has lost power is away for
+// longer than one of the pauses.
+func (b *broker) watchEvents(ctx context.Context) {
+	away := false
+	for ; ctx.Err() == nil; lookLater(ctx) {
+		conn, found := b.conn.Load(), b.found.Load()
+		if conn == nil || !conn.Connected() {
+			continue
+		}
+		back, err := conn.WentBack(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case b.found.Load() != found || !conn.Connected():
+			away = false // the connection was lost, and says so
+		case err != nil:
+			if !away {
+				b.watch.log.Warn().Err(err).Msg("stream away")
+			}
+			away = true
+			b.journal.Disconnected()
+		case away || back:
+			b.watch.log.Warn().Bool("lost", back).Msg("stream found")
+			away = false
+			b.reconnected()
+		}
+	}
+}
+
 // reconnected is called by the connection.
 func (b *broker) reconnected() {
+	b.found.Add(1)
 	b.journal.Reconnected()
 	wake(b.again)
 }

@@ -23,6 +23,7 @@ type Conn struct {
 	nc   *nats.Conn
 	js   jetstream.JetStream
 	fill fill
+	past past
 
 	unfit  atomic.Pointer[Complaints] // about a server that was found after the first
 	moveOn chan struct{}

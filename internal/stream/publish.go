@@ -74,6 +74,7 @@ func (c *Conn) PublishEvent(ctx context.Context, e *events.Event) (duplicate boo
 	}
 	select {
 	case ack := <-future.Ok():
+		c.past.saw(ack.Sequence)
 		return ack.Duplicate, nil
 	case err := <-future.Err():
 		return false, refuse(op, err)

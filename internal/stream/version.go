@@ -37,6 +37,7 @@ func (c *Conn) reconnected(nc *nats.Conn) {
 	if wrong == nil {
 		c.unfit.Store(nil)
 		c.log.Info().Str("broker", where).Msg("broker reconnected")
+		c.past.forget()
 		if c.cfg.Reconnected != nil {
 			c.cfg.Reconnected()
 		}

@@ -111,11 +111,18 @@ func (b *Broker) Restart() {
 func (b *Broker) CopyStore() (folder string) {
 	b.t.Helper()
 	b.Stop()
+	folder = b.Copied()
+	b.Start()
+	return folder
+}
+
+// Copied is a copy of the files of a server that is stopped, for [Broker.PutBack].
+func (b *Broker) Copied() (folder string) {
+	b.t.Helper()
 	folder = b.t.TempDir()
 	if err := os.CopyFS(folder, os.DirFS(b.opts.StoreDir)); err != nil {
 		b.t.Fatalf("copy the store: %v", err)
 	}
-	b.Start()
 	return folder
 }
 
