@@ -21,7 +21,7 @@ type DeadLetter struct {
 	// Kind is what was to be done: match, run, commit, build, alert, notify, tick or poll.
 	Kind     string `json:"kind"`
 	Attempts int    `json:"attempts"`
-	// FirstFailure is not known of an event that was tried more than once.
+	// FirstFailure is not known of an event that failed more than once, always because of the broker.
 	FirstFailure time.Time `json:"first_failure,omitzero"`
 	LastFailure  time.Time `json:"last_failure,omitzero"`
 

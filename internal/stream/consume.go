@@ -223,7 +223,7 @@ func (r *consuming) next(ctx context.Context, it jetstream.MessagesContext, pass
 func (r *consuming) handle(ctx context.Context, msg jetstream.Msg) {
 	d, err := readDelivery(msg, time.Now())
 	if err != nil {
-		r.log.Error().Err(err).Msg("message refused")
+		r.keepStray(d, err)
 		return
 	}
 	beat, stop := context.WithCancel(context.Background())
@@ -237,6 +237,15 @@ func (r *consuming) handle(ctx context.Context, msg jetstream.Msg) {
 	r.letGo(d)
 	stop()
 	beating.Wait()
+}
+
+// keepStray makes a dead letter of what no stream delivered, or not in a way that is understood.
+func (r *consuming) keepStray(d *delivery, why error) {
+	err := r.writeDead(d, oneLine(why.Error(), maxReason), ClassFailed, time.Now().UTC())
+	r.log.Error().Str("consumer", r.Name).Err(errors.Join(why, err)).Msg("message refused")
+	if err == nil { // else it is delivered again, if anybody still has it
+		r.ack(d)
+	}
 }
 
 // invoke calls the handler and makes an error of a panic.

@@ -201,6 +201,7 @@ func TestDeadLetterThatCannotBeWritten(t *testing.T) {
 	eventually(t, "the dead letter", func() bool { return counts(t, c) == Counts{Dead: 1} })
 }
 
+// What fails because of the broker stays in EVENTS.
 func TestEventsAreRetriedInPlace(t *testing.T) {
 	c, _ := open(t, streamtest.Server(t))
 	var mu sync.Mutex
@@ -216,7 +217,7 @@ func TestEventsAreRetriedInPlace(t *testing.T) {
 		case id == "gitlab/parked" && len(tries[id]) < 2:
 			return wait{until: time.Now().Add(10 * time.Millisecond)}
 		case len(tries[id]) < 3:
-			return errors.New("records are away")
+			return fmt.Errorf("match: %w", &Error{Op: "create record match.x", Err: errors.New("no answer")})
 		}
 		return nil
 	}})

@@ -25,6 +25,14 @@ const (
 	headerDeadStored   = deadPrefix + "Stored"
 )
 
+// deadHeaders are all of them.
+var deadHeaders = [...]string{
+	headerDeadReason, headerDeadClass, headerDeadAttempts, headerDeadFirst, headerDeadLast, headerDeadSubject, headerDeadStored,
+}
+
+// maxHeader is the most that the headers of a dead letter may have, in bytes; the broker takes 64 KiB.
+const maxHeader = 56 << 10
+
 // maxReason is the longest reason that is kept, in bytes.
 const maxReason = 2 << 10
 
@@ -37,12 +45,12 @@ type DeadLetter struct {
 	Reason   string
 	// Attempts counts the tries, all of which failed.
 	Attempts int
-	// FirstFailure is zero for an event: the broker counts its deliveries, nobody wrote
-	// down when the first failed.
+	// FirstFailure is zero for an event that only ever failed because of the broker, which counts its deliveries: nobody
+	// wrote down when the first failed.
 	FirstFailure, LastFailure time.Time
 	// FirstStored is [Message.Stored]; zero in those of versions that did not keep it.
 	FirstStored time.Time
-	// Subject, Header and Data are the message's own.
+	// Subject, Header and Data are the message's own; of one that is too large to be kept with its reason, which then says so, a part.
 	Subject string
 	Header  map[string]string
 	Data    []byte
@@ -94,7 +102,12 @@ func (r *consuming) bury(ctx context.Context, d *delivery, rule ruling, now time
 	if err != nil {
 		until := now.Add(r.Retry.delay(d.Attempts))
 		r.about(r.log.Error(), d).Err(err).Str("reason", reason).Str("class", class).Time("until", until).Msg("not dead-lettered, parked again")
-		r.again(d, until, now)
+		next := d.failedAt(now)
+		if d.isEvent || r.wake(next, until, d.State) != nil {
+			r.handBack(d, max(time.Until(until), time.Millisecond))
+			return
+		}
+		r.ack(d)
 		return
 	}
 	r.about(r.log.Error(), d).Str("reason", reason).Str("class", class).Int("attempts", d.Attempts+1).Msg("dead-lettered")
@@ -128,12 +141,36 @@ func (r *consuming) writeDead(d *delivery, reason, class string, now time.Time) 
 	if failed := d.failedAt(now); !d.isEvent || d.Attempts == 0 {
 		msg.Header.Set(headerDeadFirst, writeTime(failed.firstFailure))
 	}
+	r.cutToFit(msg)
 	ctx, cancel := r.storing()
 	defer cancel()
 	if _, err := r.js.PublishMsg(ctx, msg); err != nil {
 		return refuse("write a dead letter", err)
 	}
 	return nil
+}
+
+// cutToFit takes off what is too much for a message, and says so in the reason: headers that say nothing about the dead letter, and bytes of the
+// end. Nothing that this package puts is so large; without this, what somebody else put would come back for ever.
+func (r *consuming) cutToFit(msg *nats.Msg) {
+	most := int(r.nc.MaxPayload())
+	if headerSize(msg.Header) > maxHeader {
+		whole := msg.Header
+		msg.Header = nats.Header{}
+		for _, name := range deadHeaders {
+			if v := whole.Get(name); v != "" {
+				msg.Header.Set(name, v)
+			}
+		}
+		msg.Header.Set(headerDeadReason, whole.Get(headerDeadReason)+"; its headers are too large and not kept")
+	}
+	if most-headerSize(msg.Header) >= len(msg.Data) {
+		return
+	}
+	reason := msg.Header.Get(headerDeadReason)
+	kept := most - headerSize(msg.Header) - 100
+	msg.Header.Set(headerDeadReason, fmt.Sprintf("%s; of its %d bytes the first %d are kept", reason, len(msg.Data), kept))
+	msg.Data = msg.Data[:kept]
 }
 
 // oneLine makes text fit for a header: no line breaks or control characters, at most most

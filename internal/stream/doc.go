@@ -24,7 +24,7 @@
 // it back at its time. Parking the same key again replaces the earlier schedule, so two copies
 // of one message become one again.
 //
-// An event in EVENTS cannot be parked: it is the archive, and a schedule would store it a second
-// time. Handling an event needs nothing but the broker, so its failures are short; they
-// are tried again by a delayed negative acknowledgement, with the same growing delay.
+// An event in EVENTS stays there, for that is the archive too. One that failed by itself is parked as
+// work.match, a copy that knows how often and since when it failed. One that failed because of the broker, as all others do
+// then, is tried again by a delayed negative acknowledgement, with the same growing delay.
 package stream

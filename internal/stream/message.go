@@ -62,15 +62,16 @@ type delivery struct {
 	isEvent                   bool
 }
 
-// readDelivery fails only for what no stream delivered.
+// readDelivery fails only for what no stream delivered; what there is of it is returned all the same.
 func readDelivery(msg jetstream.Msg, now time.Time) (*delivery, error) {
 	meta, err := msg.Metadata()
 	if err != nil {
-		return nil, fmt.Errorf("message on %s without a place in a stream: %w", msg.Subject(), err)
+		meta = &jetstream.MsgMetadata{Timestamp: now}
+		err = fmt.Errorf("message on %s without a place in a stream: %w", msg.Subject(), err)
 	}
 	d := newDelivery(msg.Subject(), msg.Headers(), meta, now)
 	d.msg, d.Data = msg, msg.Data()
-	return d, nil
+	return d, err
 }
 
 // newDelivery reads what the headers say. Nonsense there counts as absent: anybody who may
@@ -87,7 +88,7 @@ func newDelivery(subject string, from nats.Header, meta *jetstream.MsgMetadata, 
 		}
 	}
 	if d.isEvent {
-		d.Attempts, d.FirstTried = int(meta.NumDelivered)-1, d.Stored
+		d.Attempts, d.FirstTried = max(int(meta.NumDelivered)-1, 0), d.Stored
 		return d
 	}
 	d.Attempts, _ = strconv.Atoi(from.Get(headerAttempts))

@@ -94,6 +94,9 @@ func (c *Conn) PutMatch(ctx context.Context, header map[string]string, body []by
 	for name, value := range header {
 		h[name] = value
 	}
-	h[headerKey] = rules.Hash("match", header["ce-id"])
+	h[headerKey] = matchKey(header["ce-id"])
 	return c.Put(ctx, Matches, h, body)
 }
+
+// matchKey is the key of an event as work of its own, by the id in its header.
+func matchKey(id string) string { return rules.Hash("match", id) }

@@ -3,6 +3,8 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -23,9 +25,9 @@ func (r *consuming) settle(ctx context.Context, d *delivery, err error) {
 	case returned:
 		r.handBack(d, 0)
 	case parked:
-		r.park(d, rule, now)
+		r.park(ctx, d, rule, now)
 	case retried:
-		r.retry(d, rule, now, err)
+		r.retry(ctx, d, rule, now, err)
 	case buried:
 		r.bury(ctx, d, rule, now)
 	}
@@ -60,15 +62,13 @@ func (r *consuming) handBack(d *delivery, delay time.Duration) {
 }
 
 // park stores the wake-up call and acknowledges the message.
-func (r *consuming) park(d *delivery, rule ruling, now time.Time) {
+func (r *consuming) park(ctx context.Context, d *delivery, rule ruling, now time.Time) {
 	if d.isEvent {
 		r.handBack(d, max(time.Until(rule.until), time.Millisecond))
 		r.about(r.log.Debug(), d).Time("until", rule.until).Msg("parked")
 		return
 	}
-	if r.wake(d.afterWaiting(now), rule.until, rule.state) {
-		r.ack(d)
-	}
+	r.comeBack(ctx, d, d.afterWaiting(now), rule.until, rule.state)
 }
 
 // afterWaiting is d as it is parked by its handler: after a clean pass without its failures.
@@ -83,8 +83,8 @@ func (d *delivery) afterWaiting(now time.Time) *delivery {
 	return &next
 }
 
-// retry counts the failure and parks the message; an event is handed back with a delay.
-func (r *consuming) retry(d *delivery, rule ruling, now time.Time, cause error) {
+// retry counts the failure and parks the message.
+func (r *consuming) retry(ctx context.Context, d *delivery, rule ruling, now time.Time, cause error) {
 	line := r.about(r.log.Warn(), d).Str("reason", rule.reason).Time("until", rule.until)
 	if rule.class != "" {
 		line.Str("class", rule.class)
@@ -94,18 +94,44 @@ func (r *consuming) retry(d *delivery, rule ruling, now time.Time, cause error) 
 		line.Bytes("stack", p.stack)
 	}
 	line.Int("attempts", d.Attempts+1).Msg("retried")
-	r.again(d, rule.until, now)
-}
-
-// again brings the message back at a time, with one failure more.
-func (r *consuming) again(d *delivery, until, now time.Time) {
-	if d.isEvent {
-		r.handBack(d, max(time.Until(until), time.Millisecond))
+	var broker *Error
+	if d.isEvent && errors.As(cause, &broker) {
+		// The broker's trouble is every event's: they stay where they are, and are not all copied into WORK.
+		r.handBack(d, max(time.Until(rule.until), time.Millisecond))
 		return
 	}
 	next := d.failedAt(now)
-	if r.wake(next, until, d.State) {
+	if d.isEvent {
+		next = next.asMatch()
+	}
+	r.comeBack(ctx, d, next, rule.until, d.State)
+}
+
+// asMatch is an event as work of its own, which carries its failures with it.
+func (d *delivery) asMatch() *delivery {
+	next, m := *d, *d.Message
+	m.Subject = Matches
+	m.Header = maps.Clone(d.Header)
+	next.key = fmt.Sprintf("e%d", d.Sequence)
+	if id := d.Header["ce-id"]; id != "" {
+		next.key = matchKey(id)
+	}
+	m.Header[headerKey] = next.key
+	next.Message, next.isEvent = &m, false
+	return &next
+}
+
+// comeBack parks next, which is to come back in place of d.
+func (r *consuming) comeBack(ctx context.Context, d, next *delivery, until time.Time, state string) {
+	err := r.wake(next, until, state)
+	switch {
+	case err == nil:
 		r.ack(d)
+	case !err.Retryable():
+		r.bury(ctx, d, ruling{class: err.Class(), reason: "it cannot be parked: " + err.Error()}, time.Now().UTC())
+	default:
+		r.about(r.log.Warn(), d).Err(err).Msg("not parked, handed back")
+		r.handBack(d, r.Retry.delay(d.Attempts))
 	}
 }
 
@@ -121,9 +147,8 @@ func (d *delivery) failedAt(now time.Time) *delivery {
 	return &next
 }
 
-// wake stores a one-shot schedule that puts the message back on its own subject. It reports
-// whether it is stored; if not, the message has been handed back and must not be acknowledged.
-func (r *consuming) wake(d *delivery, until time.Time, state string) bool {
+// wake stores a one-shot schedule that puts the message back on its own subject.
+func (r *consuming) wake(d *delivery, until time.Time, state string) *Error {
 	msg := nats.NewMsg(parkPrefix + d.key)
 	msg.Data = d.Data
 	for name, value := range d.Header {
@@ -149,12 +174,10 @@ func (r *consuming) wake(d *delivery, until time.Time, state string) bool {
 	ctx, cancel := r.storing()
 	defer cancel()
 	if _, err := r.js.PublishMsg(ctx, msg); err != nil {
-		r.about(r.log.Warn(), d).Err(err).Msg("not parked, handed back")
-		r.handBack(d, r.Retry.delay(d.Attempts))
-		return false
+		return refuse("park "+d.Subject, err)
 	}
 	r.about(r.log.Debug(), d).Time("until", until).Int("attempts", d.Attempts).Msg("parked")
-	return true
+	return nil
 }
 
 // schedulable keeps a time within what the server can schedule: the zero time would be no

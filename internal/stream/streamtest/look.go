@@ -55,6 +55,28 @@ func (b *Broker) AddStream(name, config string) {
 	}
 }
 
+// Publish puts a message into a stream as anybody could who may.
+func (b *Broker) Publish(subject string, header map[string]string, data []byte) {
+	b.t.Helper()
+	nc, err := nats.Connect(b.URL())
+	if err != nil {
+		b.t.Fatalf("connect to the nats-server: %v", err)
+	}
+	defer nc.Close()
+	msg := nats.NewMsg(subject)
+	msg.Data = data
+	for name, value := range header {
+		msg.Header.Set(name, value)
+	}
+	answer, err := nc.RequestMsg(msg, nats.DefaultTimeout)
+	if err != nil {
+		b.t.Fatalf("publish to %s: %v", subject, err)
+	}
+	if text := string(answer.Data); !created(text) {
+		b.t.Fatalf("publish to %s: %s", subject, text)
+	}
+}
+
 // Purge removes the messages of a stream under a subject, wildcards allowed, as time or an operator might have.
 func (b *Broker) Purge(stream, subject string) {
 	b.t.Helper()
