@@ -15,6 +15,7 @@ import (
 func doctorCommand() *cobra.Command {
 	var file string
 	var asJSON bool
+	var opts app.DoctorOptions
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what is wrong with a configuration and all it leads to",
@@ -28,7 +29,7 @@ Exit code 1 when there is a ✗. Run it where receiver and worker run, with thei
 		Example: "  millrace doctor --config millrace.yaml\n  millrace doctor --json",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			found := app.Doctor(cmd.Context(), file, os.Environ())
+			found := app.Doctor(cmd.Context(), file, os.Environ(), opts)
 			var err error
 			if asJSON {
 				err = json.NewEncoder(cmd.OutOrStdout()).Encode(found)
@@ -43,6 +44,7 @@ Exit code 1 when there is a ✗. Run it where receiver and worker run, with thei
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration file; without it MILLRACE_CONFIG names it, or there is none")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write the points as one JSON object")
+	cmd.Flags().StringSliceVar(&opts.Monitors, "nats-monitor", nil, "address of a nats-server's monitoring, http://host:8222, or several: only there it says how often it writes to disk")
 	return cmd
 }
 

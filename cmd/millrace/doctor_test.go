@@ -14,9 +14,11 @@ import (
 // scriptCommands are what scripts can do besides running the command.
 func scriptCommands(t *testing.T) map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		// broker starts a nats-server, at $MILLRACE_NATS_URL.
+		// broker starts a nats-server that writes before it acknowledges, at $MILLRACE_NATS_URL, and with its monitoring at $NATS_MONITOR.
 		"broker": func(ts *testscript.TestScript, _ bool, _ []string) {
-			ts.Setenv("MILLRACE_NATS_URL", streamtest.Server(t).URL())
+			b := streamtest.Server(t, streamtest.Monitored(), streamtest.SyncAlways())
+			ts.Setenv("MILLRACE_NATS_URL", b.URL())
+			ts.Setenv("NATS_MONITOR", b.Monitor())
 		},
 		// codearts serves a fake CodeArts until the end of the script, at $CODEARTS.
 		"codearts": func(ts *testscript.TestScript, _ bool, _ []string) {

@@ -30,7 +30,11 @@ const (
 	codeReceiver  = "config.receiver"
 	codeWorker    = "config.worker"
 	codeJournal   = "receiver.journal"
+	codeDisk      = "receiver.journal.disk"
 	codeBroker    = "nats"
+	codeMonitor   = "nats.monitor"
+	codeReplicas  = "nats.replicas"
+	codeSync      = "nats.sync"
 	codeStores    = "nats.stores"
 	codeRisks     = "nats.safety"
 	codeClock     = "nats.clock"
@@ -93,10 +97,21 @@ const partTimeout = 20 * time.Second
 // mostProblems is how many problems of the rules are told.
 const mostProblems = 20
 
+// DoctorOptions are what the doctor may use beside the configuration.
+type DoctorOptions struct {
+	// Monitors are addresses of the monitoring of nats-servers, http://host:8222: only there they say how often they write to disk.
+	Monitors []string
+	// Disk looks at what a folder is on. nil: as the system says.
+	Disk func(folder string) (Disk, error)
+}
+
 // Doctor looks at what receivers and workers of a configuration would meet: the configuration itself (read as Load reads it), the rules,
 // the broker and its stores, and each CodeArts connection. It makes and changes nothing; it signs in to CodeArts and asks Build and Repo
 // for something that is not there.
-func Doctor(ctx context.Context, path string, environ []string) *Diagnosis {
+func Doctor(ctx context.Context, path string, environ []string, opts DoctorOptions) *Diagnosis {
+	if opts.Disk == nil {
+		opts.Disk = diskOf
+	}
 	d := &Diagnosis{Verdict: VerdictOK}
 	cfg, err := Load(path, environ)
 	if err != nil {
@@ -109,9 +124,11 @@ func Doctor(ctx context.Context, path string, environ []string) *Diagnosis {
 	d.ok(codeConfig, "the configuration can be read, and its secrets are there")
 	d.unfinished(codeReceiver, cfg.CheckReceiver())
 	d.unfinished(codeWorker, cfg.CheckWorker())
-	d.journal(cfg)
 	files, ruleset := d.rules(ctx, cfg)
-	d.broker(ctx, cfg, ruleset)
+	asked := d.monitors(ctx, cfg, opts.Monitors)
+	servers := d.broker(ctx, cfg, ruleset, asked)
+	lazy, how := asked.lazy(servers)
+	d.journal(cfg, opts.Disk, lazy, how)
 	d.codeArts(ctx, cfg, files)
 	return d
 }

@@ -19,8 +19,8 @@ import (
 // brokerSkew is how far the broker's clock may be from ours: what is parked wakes by its clock, at times of ours.
 const brokerSkew = 10 * time.Second
 
-// broker looks at NATS and its stores. ruleset may be nil.
-func (d *Diagnosis) broker(ctx context.Context, cfg *config.Config, ruleset *rules.Ruleset) {
+// broker looks at NATS and its stores, and returns how many servers there are, as far as can be seen. ruleset may be nil.
+func (d *Diagnosis) broker(ctx context.Context, cfg *config.Config, ruleset *rules.Ruleset, asked monitoring) (servers int) {
 	ctx, cancel := context.WithTimeout(ctx, partTimeout)
 	defer cancel()
 	conn, err := stream.Connect(ctx, streamConfig(cfg, "millrace-doctor", zerolog.Nop()))
@@ -29,25 +29,28 @@ func (d *Diagnosis) broker(ctx context.Context, cfg *config.Config, ruleset *rul
 		for _, code := range []string{codeStores, codeBacklog} {
 			d.skip(code, "not looked at: NATS cannot be used")
 		}
-		return
+		return 0
 	}
 	defer conn.Close()
 	seen, err := conn.Inspect(ctx)
 	if err != nil {
 		d.add(VerdictFail, codeBroker, "the account of nats.token or nats.credentials_file needs the rights to use JetStream", "JetStream does not answer: %v", err)
-		return
+		return 0
 	}
-	d.ok(codeBroker, "nats-server %s at %s, with JetStream", seen.Version, seen.Server)
+	servers = d.servers(seen, asked)
 	d.stores(seen)
+	d.replicas(seen, servers)
+	d.sync(cfg, seen, servers, asked)
 	if seen.SkewKnown {
 		d.clock(seen.Skew)
 	}
 	if len(seen.Missing) > 0 {
 		d.skip(codeBacklog, "there is no work before all stores are there")
-		return
+		return servers
 	}
 	d.backlog(ctx, cfg, conn)
 	d.schedules(ctx, cfg, conn, ruleset)
+	return servers
 }
 
 // unreachable says why there is no broker. Without one a receiver answers 503, and CodeArts Repo is not known to send again.
@@ -92,14 +95,21 @@ func (d *Diagnosis) stores(seen *stream.Inspection) {
 	case len(seen.Wrong) == 0:
 		d.ok(codeStores, "EVENTS, WORK, RECORDS and DEAD are there, and none drops what it was given")
 	}
+	for _, c := range seen.Unsafe {
+		d.add(VerdictFail, codeRisks, c.Remedy, "%s: %s", c.Where, c.Found)
+	}
 	for _, c := range seen.Risks {
 		d.add(VerdictWarn, codeRisks, c.Remedy, "%s: %s", c.Where, c.Found)
 	}
 }
 
+const clockRemedy = "synchronise both clocks (chrony, systemd-timesyncd)"
+
+func (*Diagnosis) skewed(by time.Duration) bool { return by.Abs() > brokerSkew }
+
 func (d *Diagnosis) clock(skew time.Duration) {
-	if skew.Abs() > brokerSkew {
-		d.add(VerdictWarn, codeClock, "synchronise both clocks (chrony, systemd-timesyncd)",
+	if d.skewed(skew) {
+		d.add(VerdictWarn, codeClock, clockRemedy,
 			"the server's clock is %s ours by %s: what is parked wakes at the wrong time", aheadOf(skew), skew.Abs().Round(time.Second))
 		return
 	}

@@ -20,11 +20,16 @@ import (
 // doctor asks the doctor about the world's configuration; more are variables beside the world's.
 func (w *world) doctor(more ...string) *app.Diagnosis {
 	w.t.Helper()
-	d := app.Doctor(w.t.Context(), w.file, append(w.environ(), more...))
+	d := app.Doctor(w.t.Context(), w.file, append(w.environ(), more...), doctorOptions(w.monitors...))
 	if data, err := json.Marshal(d); err != nil || strings.Contains(string(data), mark) {
 		w.t.Errorf("%v, or a secret in %s", err, data)
 	}
 	return d
+}
+
+// doctorOptions are such that every folder is on a good disk.
+func doctorOptions(monitors ...string) app.DoctorOptions {
+	return app.DoctorOptions{Monitors: monitors, Disk: func(string) (app.Disk, error) { return app.Disk{Free: 1 << 40}, nil }}
 }
 
 // finds fails the test unless the diagnosis has a point of the code with that verdict, whose text and remedy hold all words.
@@ -48,7 +53,7 @@ func finds(t *testing.T, d *app.Diagnosis, v app.Verdict, code string, words ...
 // TestDoctorOfNewWorld: before anything has run there is nothing to complain of, and looking makes nothing.
 func TestDoctorOfNewWorld(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, settings{})
+	w := newWorld(t, settings{Durability: "journal", DuplicateWindow: "20m"})
 	for range 2 {
 		d := w.doctor()
 		if d.Verdict != app.VerdictOK {
@@ -73,7 +78,7 @@ func TestDoctorOfNewWorld(t *testing.T) {
 // TestDoctorOfStores: what waits, what was given up, whom nobody serves, schedules of nobody: warnings, each with what to do.
 func TestDoctorOfStores(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, settings{})
+	w := newWorld(t, settings{Durability: "journal"})
 	_, stop := w.startWorkerHere()
 	look := w.look()
 	if err := look.EnsureSchedule(t.Context(), "oldschedule", "0 0 9 * * *", ""); err != nil {
@@ -92,7 +97,7 @@ func TestDoctorOfStores(t *testing.T) {
 		t.Errorf("verdict %s", d.Verdict)
 	}
 	finds(t, d, app.VerdictOK, "nats.stores", "none drops")
-	finds(t, d, app.VerdictWarn, "nats.safety", "one copy", "replicas")
+	finds(t, d, app.VerdictWarn, "nats.replicas", "DEAD, EVENTS, RECORDS, WORK: there is one copy", "three servers")
 	finds(t, d, app.VerdictOK, "nats.clock")
 	finds(t, d, app.VerdictOK, "work.backlog", "1 pieces of work")
 	finds(t, d, app.VerdictWarn, "work.targets", "1 message waits for target old-team", "targets.old-team")
@@ -135,12 +140,12 @@ func TestDoctorWithoutBroker(t *testing.T) {
 func TestDoctorOfConfiguration(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, settings{})
-	d := app.Doctor(t.Context(), w.file, []string{"MILLRACE_NATS_REPLICAS=7"})
+	d := app.Doctor(t.Context(), w.file, []string{"MILLRACE_NATS_REPLICAS=7"}, doctorOptions())
 	finds(t, d, app.VerdictFail, "config", "MILLRACE_NATS_REPLICAS")
 	finds(t, d, app.VerdictFail, "config", "TEST_PASSWORD")
 	finds(t, d, app.VerdictSkipped, "nats")
-	finds(t, app.Doctor(t.Context(), "nowhere.yaml", nil), app.VerdictFail, "config", "nowhere.yaml")
-	d = app.Doctor(t.Context(), "", []string{"MILLRACE_NATS_URL=" + w.broker.URL()})
+	finds(t, app.Doctor(t.Context(), "nowhere.yaml", nil, doctorOptions()), app.VerdictFail, "config", "nowhere.yaml")
+	d = app.Doctor(t.Context(), "", []string{"MILLRACE_NATS_URL=" + w.broker.URL()}, doctorOptions())
 	finds(t, d, app.VerdictWarn, "config.receiver", "no source")
 	finds(t, d, app.VerdictWarn, "config.worker", "no rules")
 	finds(t, d, app.VerdictSkipped, "rules")
@@ -290,7 +295,7 @@ func countIs(have, want uint64) error {
 // TestDoctorOfJournal: what is wrong with a journal's folder and settings, each with what to do; nothing is made.
 func TestDoctorOfJournal(t *testing.T) {
 	t.Parallel()
-	finds(t, newWorld(t, settings{}).doctor(), app.VerdictSkipped, "receiver.journal", "answered 503")
+	finds(t, newWorld(t, settings{Durability: "broker"}).doctor(), app.VerdictSkipped, "receiver.journal", "answered 503")
 	w := newWorld(t, settings{Durability: "journal", DuplicateWindow: "20m"})
 	d := w.doctor()
 	finds(t, d, app.VerdictOK, "receiver.journal", "the receiver makes it")
@@ -301,7 +306,7 @@ func TestDoctorOfJournal(t *testing.T) {
 	stop()
 	d = w.doctor("MILLRACE_RECEIVER_JOURNAL_HOLD=1m")
 	finds(t, d, app.VerdictOK, "receiver.journal", "holds at most 64MiB")
-	finds(t, d, app.VerdictWarn, "receiver.journal", "held for 1m0s", "sync_interval")
+	finds(t, d, app.VerdictFail, "receiver.journal", "held for 1m0s", "2m0s", "assumed", "hold to 4m0s", "sync_interval")
 	d = w.doctor("MILLRACE_RECEIVER_JOURNAL_HOLD=20m")
 	finds(t, d, app.VerdictWarn, "receiver.journal", "up to 25m0s", "set nats.duplicate_window to 40m0s")
 	d = w.doctor("MILLRACE_RECEIVER_JOURNAL_DIR=" + w.file)

@@ -91,6 +91,7 @@ type world struct {
 	receiver       string // address, once there is one
 	file           string // millrace.yaml
 	conn           *stream.Conn
+	monitors       []string // of nats-servers, that the doctor asks
 }
 
 func newWorld(t testing.TB, s settings) *world {

@@ -123,7 +123,7 @@ func TestInspectMakesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(i.Missing) != 0 || len(i.Wrong) != 0 || len(i.Risks) != 1 || i.Risks[0].Where != "EVENTS, WORK, RECORDS, DEAD" {
+	if len(i.Missing) != 0 || len(i.Wrong) != 0 || len(i.Risks) != 0 || len(i.Unsafe) != 0 || len(i.Replicas) != 4 || i.Replicas[Events] != 1 || i.Wanted != 1 {
 		t.Errorf("after Ensure: %+v", i)
 	}
 	if !i.SkewKnown || i.Skew.Abs() > time.Minute {
@@ -153,10 +153,41 @@ func TestInspectFindsWhatIsUnsafe(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"EVENTS, DEAD: there is one copy", "stream EVENTS: duplicate_window is 1s", "stream EVENTS: max_bytes is not set", "stream DEAD: it holds 9",
+		"stream EVENTS: duplicate_window is 1s", "stream EVENTS: max_bytes is not set", "stream DEAD: it holds 9",
 	} {
 		if !strings.Contains(i.Risks.Error(), want) {
 			t.Errorf("risks do not say %q: %s", want, i.Risks)
 		}
+	}
+}
+
+// TestInspectFindsFullEvents: EVENTS that is as good as full loses what comes.
+func TestInspectFindsFullEvents(t *testing.T) {
+	b := streamtest.Server(t)
+	b.AddStream("EVENTS", `{"name":"EVENTS","subjects":["events.>"],"retention":"limits","storage":"file","num_replicas":1,"discard":"new","max_bytes":10000,"duplicate_window":1200000000000}`)
+	c, _ := dial(t, b)
+	if _, err := c.js.Publish(t.Context(), "events.shop.push", make([]byte, 9700)); err != nil {
+		t.Fatal(err)
+	}
+	i, err := c.Inspect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(i.Unsafe) != 1 || !strings.Contains(i.Unsafe.Error(), "has not been matched yet: the receiver answers 503") || strings.Contains(i.Risks.Error(), "it holds") {
+		t.Errorf("unsafe: %s; risks: %s", i.Unsafe, i.Risks)
+	}
+}
+
+// TestInspectFindsNarrowRoom: an account that is nearly used up leaves nothing for WORK.
+func TestInspectFindsNarrowRoom(t *testing.T) {
+	b := streamtest.Server(t)
+	c, _ := open(t, b)
+	b.Limit(200 << 20)
+	i, err := c.Inspect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(i.Risks.Error(), "left for WORK, which has no cap") {
+		t.Errorf("risks: %s", i.Risks)
 	}
 }

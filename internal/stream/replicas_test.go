@@ -59,7 +59,7 @@ func TestReplicasOfCluster(t *testing.T) {
 	servers.Servers[leader].PutBack("") // its disk is gone, too
 	publishing.await(50)
 	servers.Start(leader)
-	servers.Current(string(Events))
+	servers.Copied(string(Events))
 	accepted := publishing.end()
 
 	kept := map[string]bool{}
@@ -143,7 +143,9 @@ func TestReplicasAreRaised(t *testing.T) {
 	}
 	publishing.await(20)
 	accepted := publishing.end()
-	servers.Current(string(Events))
+	for _, name := range []string{"EVENTS", "WORK", "RECORDS", "DEAD", "OBJ_rulesets"} {
+		servers.Copied(name)
+	}
 	if err := one.Ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}

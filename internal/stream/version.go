@@ -22,12 +22,19 @@ func (c *Conn) judge(nc *nats.Conn) Complaints {
 	if newEnough(version) {
 		return nil
 	}
-	return Complaints{{
-		Where:  "broker " + withoutCredentials(nc.ConnectedUrl()),
+	return Complaints{tooOld("broker "+withoutCredentials(nc.ConnectedUrl()), version)}
+}
+
+func tooOld(where, version string) Complaint {
+	return Complaint{
+		Where:  where,
 		Found:  fmt.Sprintf("it is nats-server %s, and Millrace needs %d.%d or newer, whose schedules wake what is parked and start what is due", version, oldestMajor, oldestMinor),
 		Remedy: "upgrade the server",
-	}}
+	}
 }
+
+// FitServer tells whether a nats-server of that version is one to work with.
+func FitServer(version string) bool { return newEnough(version) }
 
 // reconnected judges the server that was found after a connection was lost. In one that is too old nothing is stored and nothing is
 // consumed, until the connection leads to another.

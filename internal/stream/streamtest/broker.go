@@ -39,6 +39,14 @@ func User(name, password string) Option {
 // Token asks for a token; an empty one asks for nothing.
 func Token(token string) Option { return func(o *server.Options) { o.Authorization = token } }
 
+// Monitored has the server say how it is at [Broker.Monitor].
+func Monitored() Option {
+	return func(o *server.Options) { o.HTTPHost, o.HTTPPort = "127.0.0.1", server.RANDOM_PORT }
+}
+
+// SyncAlways has the server write to its disk before it acknowledges.
+func SyncAlways() Option { return func(o *server.Options) { o.SyncAlways = true } }
+
 // Server starts a server; it ends with the test.
 func Server(t testing.TB, opts ...Option) *Broker {
 	t.Helper()
@@ -62,6 +70,9 @@ func (b *Broker) URL() string {
 	}
 	return fmt.Sprintf("nats://127.0.0.1:%d", b.opts.Port)
 }
+
+// Monitor is the address of its monitoring; it needs [Monitored].
+func (b *Broker) Monitor() string { return "http://" + b.now.MonitorAddr().String() }
 
 // Start starts it again after [Broker.Stop], at the same URL and with the same files. It needs [Broker.Front]: the port of a server that
 // is away is anybody's.

@@ -122,12 +122,30 @@ func (c *Cluster) Leader(stream string) (i int) {
 	return i
 }
 
-// Current waits until every server that runs has all that the others have of a stream.
-func (c *Cluster) Current(stream string) {
+// Copied waits until every server has all that there is of a stream: its leader sees that they have.
+func (c *Cluster) Copied(stream string) {
 	c.t.Helper()
-	c.await("every copy of stream "+stream+" to be current", func() bool {
-		return !slices.ContainsFunc(c.Servers, func(b *Broker) bool {
-			return b.now.Running() && !b.now.JetStreamIsStreamCurrent(server.DEFAULT_GLOBAL_ACCOUNT, stream)
-		})
+	c.await("every server to have stream "+stream, func() bool {
+		for _, b := range c.Servers {
+			if !b.now.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, stream) {
+				continue
+			}
+			info, err := b.now.Jsz(&server.JSzOptions{Account: server.DEFAULT_GLOBAL_ACCOUNT, Accounts: true, Streams: true})
+			return err == nil && copied(info, stream, len(c.Servers))
+		}
+		return false
 	})
+}
+
+// copied tells whether a leader has a stream in a group of so many of which none is behind.
+func copied(info *server.JSInfo, stream string, copies int) bool {
+	for _, account := range info.AccountDetails {
+		for _, s := range account.Streams {
+			if s.Name != stream || s.Cluster == nil || len(s.Cluster.Replicas) != copies-1 {
+				continue
+			}
+			return !slices.ContainsFunc(s.Cluster.Replicas, func(p *server.PeerInfo) bool { return !p.Current || p.Offline })
+		}
+	}
+	return false
 }

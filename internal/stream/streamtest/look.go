@@ -117,3 +117,17 @@ func (b *Broker) Holds(text []byte) (files int, err error) {
 	})
 	return files, err
 }
+
+// Limit lets the account store so many bytes and no more, from now on.
+func (b *Broker) Limit(bytes int64) {
+	b.t.Helper()
+	account, err := b.now.LookupAccount(server.DEFAULT_GLOBAL_ACCOUNT)
+	if err == nil {
+		err = account.UpdateJetStreamLimits(map[string]server.JetStreamAccountLimits{
+			"": {MaxMemory: -1, MaxStore: bytes, MaxStreams: -1, MaxConsumers: -1, MaxAckPending: -1, MemoryMaxStreamBytes: -1, StoreMaxStreamBytes: -1},
+		})
+	}
+	if err != nil {
+		b.t.Fatalf("limit the account: %v", err)
+	}
+}
