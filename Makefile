@@ -10,6 +10,6 @@ REPORT ?=
 torture:
 	@go run ./internal/torture -seconds "$(SECONDS)" -rate "$(RATE)" -seed "$(SEED)" -break "$(BREAK)" -report "$(REPORT)"
 
-torture-controls: SECONDS = 30
+torture-controls: SECONDS = 20
 torture-controls:
 	@go run ./internal/torture -seconds "$(SECONDS)" -rate "$(RATE)" -seed "$(SEED)" -break all

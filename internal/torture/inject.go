@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -230,19 +231,20 @@ func (t *torture) inWeather(f fault) {
 // Lines where a worker is killed, or stopped for longer than the broker waits for it.
 func killLines() [][]string {
 	return [][]string{
-		{`"message":"run recorded"`, `"rule":"turn"`},
+		{`"message":"run decided"`, `"rule":"turn"`},
 		{`"message":"match recorded"`},
 		{`"message":"alert recorded"`},
 		{`"message":"alert put"`},
 		{`"message":"action started"`},
 		{`"message":"commit sent"`},
-		{`"message":"run decided"`, `"rule":"turn"`},
+		{`"message":"run recorded"`, `"rule":"turn"`},
 		{`"message":"message sent"`},
 	}
 }
 
 func pauseLines() [][]string {
 	return [][]string{
+		{"GET ", fmt.Sprintf("/%d/", notesRepository)}, // the fact of "turn": others decide with another one meanwhile
 		{`"message":"alert recorded"`, `"rule":"short-ladder"`},
 		{`"message":"alert put"`, `"rule":"short-ladder"`},
 		{`"message":"commit sent"`},
@@ -250,7 +252,7 @@ func pauseLines() [][]string {
 	}
 }
 
-// setTrap waits for a line and kills or stops the worker that wrote it, there.
+// setTrap waits for a line, or for a request that has been carried out and is not answered yet, and kills or stops the worker that wrote it, there.
 func (t *torture) setTrap(ctx context.Context, f fault) {
 	lines := killLines()
 	if f.Kind == pauseAtLine {
@@ -288,7 +290,11 @@ func (t *torture) setTrap(ctx context.Context, f fault) {
 	defer caught.busy.Unlock()
 	t.progress("%s: %s at %s", f.Kind, caught.name, texts)
 	if f.Kind == pauseAtLine {
-		hold(max(f.For, longPause))
+		if strings.HasPrefix(texts[0], "GET ") {
+			hold(requestPause)
+		} else {
+			hold(max(f.For, longPause))
+		}
 		caught.signal(syscall.SIGCONT)
 	} else if err := caught.awaitReady(context.Background()); err != nil {
 		t.fail(err)
@@ -298,6 +304,9 @@ func (t *torture) setTrap(ctx context.Context, f fault) {
 
 // longPause is longer than ack_wait of the configuration, and shorter than timeout and settle together.
 const longPause = 3500 * time.Millisecond
+
+// requestPause is longer than ack_wait, too, and short enough for the answer to a request to be taken after it.
+const requestPause = 2700 * time.Millisecond
 
 // committed is told of a commit that a worker has made, before the worker knows; after is called when it may know. If a kill is due the
 // worker is killed before it is answered, or just after.

@@ -80,9 +80,14 @@ func control(seed uint64, length time.Duration, broken string) []fault {
 		"alert_cas":     {pauseWorker, robotsSlow},
 		"action_record": {codeArtsCut, killAtLine, killWorker},
 		"trailer":       {codeArtsCut, killAtLine, killWorker},
-		"run_record":    {killAtLine, killWorker, killAtLine, pauseAtLine},
+		"run_record":    {pauseAtLine, pauseAtLine, killAtLine},
 	}[broken]
 	all := spread(rnd, kinds, length, otherEvery, 500*time.Millisecond, 3500*time.Millisecond)
+	for i := range all {
+		if broken == "run_record" {
+			all[i].Pick = 0 // where the rule "turn" reads its fact, and where it has decided
+		}
+	}
 	if broken == "action_record" || broken == "trailer" {
 		all = append(all, spread(rnd, []string{killBetween}, length, betweenEvery, 50*time.Millisecond, 300*time.Millisecond)...)
 	}

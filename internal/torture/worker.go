@@ -55,6 +55,7 @@ func (t *torture) startWorkers(ctx context.Context) error {
 		w.codeArts = &front{behind: t.codeArts, weather: &t.codeArtsWeather, luck: t.luck}
 		w.chat = &front{behind: t.robots, weather: &t.chatWeather, luck: t.luck}
 		w.codeArts.made = func(r *http.Request, _ []byte, answer *httptest.ResponseRecorder) func() {
+			t.traps.spring(w, []byte(r.Method+" "+r.URL.Path))
 			return t.committed(w, madeCommit(r, answer))
 		}
 		w.chat.made = func(_ *http.Request, body []byte, _ *httptest.ResponseRecorder) func() { return t.told(body) }
