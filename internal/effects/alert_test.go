@@ -260,35 +260,3 @@ func (w *world) wantModel(m *ladderModel) {
 		w.t.Errorf("steps (-want +got):\n%s", d)
 	}
 }
-
-func TestAlertSurvivesADeathAtEveryCall(t *testing.T) {
-	for _, after := range []bool{false, true} {
-		for k := 1; ; k++ {
-			w, tw := newWorld(t), &tripwire{at: k, after: after}
-			m := &ladderModel{}
-			for i, r := range []reading{{0, "in effect", 7}, {1, "in effect", 20}} {
-				m.read(r)
-				w.now = day(r.day)
-				w.putAction(alertAction(day(r.day), r.phase, r.countdown, rungs...))
-				if i == 1 {
-					w.run(tw)
-				} else {
-					w.run()
-				}
-			}
-			w.wantModel(m)
-			if rec := w.memory(); rec.Pending != nil || rec.Generation != 2 {
-				t.Errorf("memory %+v", rec)
-			}
-			if t.Failed() {
-				t.Fatalf("died at call %d, after=%t\n%s", k, after, w.log)
-			}
-			if !tw.dead {
-				if k < 20 {
-					t.Fatalf("only %d calls", k)
-				}
-				break
-			}
-		}
-	}
-}

@@ -104,39 +104,6 @@ func TestBuildOnceInEveryFailureMode(t *testing.T) {
 	}
 }
 
-func TestBuildSurvivesADeathAtEveryCall(t *testing.T) {
-	for _, faults := range []string{"", "late", "cut after", "cut before", "throttled", "nameless"} {
-		for _, after := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s after=%t", faults, after), func(t *testing.T) {
-				for k := 1; ; k++ {
-					w, tw := newWorld(t), &tripwire{at: k, after: after}
-					if f := map[string]startFault{
-						"late": startsLate(w), "cut after": startCutAfter, "cut before": startCutBefore, "throttled": startThrottled, "nameless": startNameless,
-					}[faults]; f != nil {
-						w.task.faults = []startFault{f}
-					}
-					w.theBuild(builtCommit)
-					w.run(tw)
-					w.wantBuild(1)
-					if len(w.task.runs) != 1 {
-						t.Errorf("%d runs", len(w.task.runs))
-					}
-					if t.Failed() {
-						t.Fatalf("died at call %d:\n%s", k, w.log)
-					}
-					if !tw.dead {
-						t.Logf("%d calls", k-1)
-						if k < 20 {
-							t.Fatal("too few calls: the tripwire is broken")
-						}
-						return
-					}
-				}
-			})
-		}
-	}
-}
-
 func TestBuildSurvivesTwoDeaths(t *testing.T) {
 	const calls = 24
 	for first := 1; first <= calls; first++ {

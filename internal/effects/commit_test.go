@@ -162,34 +162,6 @@ func TestCommitOnceInEveryFailureMode(t *testing.T) {
 	}
 }
 
-func TestCommitSurvivesADeathAtEveryCall(t *testing.T) {
-	for _, faults := range []string{"", "late", "cut after", "cut before", "throttled"} {
-		for _, after := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s after=%t", faults, after), func(t *testing.T) {
-				for k := 1; ; k++ {
-					w, tw := newWorld(t), &tripwire{at: k, after: after}
-					if f := map[string]fault{"late": lands30sLate(w), "cut after": cutAfter, "cut before": cutBefore, "throttled": throttled}[faults]; f != nil {
-						w.repo.faults = []fault{f}
-					}
-					w.theStory()
-					w.run(tw)
-					w.wantStory()
-					if t.Failed() {
-						t.Fatalf("died at call %d:\n%s", k, w.log)
-					}
-					if !tw.dead {
-						t.Logf("%d calls", k-1)
-						if k < 30 {
-							t.Fatal("too few calls: the tripwire is broken")
-						}
-						return
-					}
-				}
-			})
-		}
-	}
-}
-
 func TestCommitSurvivesTwoDeaths(t *testing.T) {
 	const calls = 40
 	for first := 1; first <= calls; first++ {

@@ -94,6 +94,9 @@ type mortalRepo struct {
 
 func (m mortalRepo) CreateCommit(_ context.Context, q codearts.CommitRequest) (*codearts.Commit, error) {
 	return guard(m.tw, func() (*codearts.Commit, error) {
+		if err := m.tw.overslept(30 * time.Second); err != nil {
+			return nil, err
+		}
 		m.r.calls++
 		if m.r.gone {
 			return nil, &refusal{text: "repository does not exist", kind: codearts.ErrNotFound}

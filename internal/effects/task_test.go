@@ -62,6 +62,9 @@ type mortalTask struct {
 
 func (m mortalTask) StartBuild(_ context.Context, r codearts.BuildRequest) (*codearts.StartedBuild, error) {
 	return guard(m.tw, func() (*codearts.StartedBuild, error) {
+		if err := m.tw.overslept(30 * time.Second); err != nil {
+			return nil, err
+		}
 		m.t.calls++
 		m.t.request = r
 		if len(m.t.faults) > 0 {

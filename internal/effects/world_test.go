@@ -60,90 +60,12 @@ func (s *store) Update(_ context.Context, subject string, data []byte, rev uint6
 	return s.seq, nil
 }
 
-// tripwire kills a worker at its n-th call of an interface, before or after the call's effect.
-type tripwire struct {
-	mu    sync.Mutex
-	at    int // 0: never
-	after bool
-	calls int
-	dead  bool
-}
-
-// guard runs one call of an interface.
-func guard[T any](w *tripwire, call func() (T, error)) (T, error) {
-	var zero T
-	w.mu.Lock()
-	w.calls++
-	hit := w.calls == w.at
-	if hit && !w.after {
-		w.dead = true
-	}
-	dead := w.dead
-	w.mu.Unlock()
-	if dead {
-		return zero, errCrash
-	}
-	v, err := call()
-	if hit {
-		w.mu.Lock()
-		w.dead = true
-		w.mu.Unlock()
-		return zero, errCrash
-	}
-	return v, err
-}
-
-// mortal is what a worker sees of the world, through its tripwire.
-type mortal struct {
-	w  *world
-	tw *tripwire
-}
-
-func (m mortal) Create(ctx context.Context, subject string, data []byte) (uint64, error) {
-	return guard(m.tw, func() (uint64, error) { return m.w.store.Create(ctx, subject, data) })
-}
-
-func (m mortal) Get(ctx context.Context, subject string) ([]byte, uint64, error) {
-	type read struct {
-		data []byte
-		rev  uint64
-	}
-	r, err := guard(m.tw, func() (read, error) {
-		data, rev, err := m.w.store.Get(ctx, subject)
-		return read{data, rev}, err
-	})
-	return r.data, r.rev, err
-}
-
-func (m mortal) Update(ctx context.Context, subject string, data []byte, rev uint64) (uint64, error) {
-	return guard(m.tw, func() (uint64, error) { return m.w.store.Update(ctx, subject, data, rev) })
-}
-
-func (m mortal) Put(_ context.Context, subject string, header map[string]string, data []byte) error {
-	_, err := guard(m.tw, func() (any, error) {
-		m.w.put(subject, header, data)
-		return nil, nil
-	})
-	return err
-}
-
-func (m mortal) Notify(_ context.Context, key string, a rules.Action) error {
-	_, err := guard(m.tw, func() (any, error) {
-		if m.w.notifyErr != nil {
-			return nil, m.w.notifyErr
-		}
-		m.w.sent = append(m.w.sent, a)
-		m.w.sentKeys = append(m.w.sentKeys, key)
-		return nil, nil
-	})
-	return err
-}
-
 // work is one message of the stream WORK.
 type work struct {
 	subject string
 	msg     Message
 	due     time.Time
+	copy    int // its number among all there were
 }
 
 type deadLetter struct {
@@ -174,6 +96,7 @@ type world struct {
 	log        *strings.Builder
 	owners     int
 	onPause    func()         // runs each time nothing is due
+	unrecorded func() string  // key of the message that the worker at work has sent and not recorded
 	excused    map[string]int // by key: workers that died between a message and its record
 }
 
@@ -253,7 +176,7 @@ func renderForTest(a *rules.Action, results map[string]rules.Result) (*rules.Act
 
 func (w *world) put(subject string, header map[string]string, data []byte) {
 	w.puts = append(w.puts, subject+" "+header[headerKey])
-	w.queue = append(w.queue, work{subject, Message{Header: maps.Clone(header), Data: slices.Clone(data), Stored: w.now}, w.now})
+	w.queue = append(w.queue, work{subject, Message{Header: maps.Clone(header), Data: slices.Clone(data), Stored: w.now}, w.now, len(w.puts)})
 }
 
 // putAction puts an action as the engine does.
@@ -323,8 +246,16 @@ func (w *world) handle(e *Effects, m work) error {
 		return e.Alert(ctx, m.msg)
 	case strings.HasPrefix(m.subject, subjectNotify):
 		sent := len(w.sent)
+		outer := w.unrecorded
+		defer func() { w.unrecorded = outer }()
+		w.unrecorded = func() string {
+			if len(w.sent) == sent {
+				return ""
+			}
+			return m.msg.Header[headerKey]
+		}
 		err := e.Notify(ctx, m.msg)
-		if errors.Is(err, errCrash) && len(w.sent) > sent {
+		if err != nil && len(w.sent) > sent {
 			w.excused[m.msg.Header[headerKey]]++
 		}
 		return err
@@ -340,7 +271,7 @@ func (w *world) verdict(e *Effects, i int, err error, next func() *Effects) {
 		after interface{ RetryAfter() time.Duration }
 		class interface{ Class() string }
 	)
-	m := &w.queue[i]
+	m, handled := &w.queue[i], w.queue[i]
 	switch {
 	case err == nil:
 	case errors.As(err, &park):
@@ -351,7 +282,7 @@ func (w *world) verdict(e *Effects, i int, err error, next func() *Effects) {
 		if errors.As(err, &class) {
 			d.class = class.Class()
 		}
-		if w.bury(e, m.msg, d, next) {
+		if w.bury(e, handled.msg, d, next) {
 			return
 		}
 	default:
@@ -364,11 +295,14 @@ func (w *world) verdict(e *Effects, i int, err error, next func() *Effects) {
 		if m.msg.Attempts < 20 {
 			return
 		}
-		if w.bury(e, m.msg, deadLetter{m.subject, err.Error(), "exhausted"}, next) {
+		if w.bury(e, handled.msg, deadLetter{handled.subject, err.Error(), "exhausted"}, next) {
 			return
 		}
 	}
-	w.queue = slices.Delete(w.queue, i, i+1)
+	// Where it is may have changed meanwhile.
+	if i := slices.IndexFunc(w.queue, func(o work) bool { return o.copy == handled.copy }); i >= 0 {
+		w.queue = slices.Delete(w.queue, i, i+1)
+	}
 }
 
 // bury writes a dead letter; crashed tells that the worker died before.
@@ -377,6 +311,9 @@ func (w *world) bury(e *Effects, m Message, d deadLetter, next func() *Effects) 
 	if errors.Is(err, errCrash) {
 		*e = *next()
 		return true
+	}
+	if errors.Is(err, errTimeout) {
+		return true // it comes back
 	}
 	if err != nil {
 		w.t.Errorf("Buried: %v", err)
