@@ -195,6 +195,10 @@ func (w *watch) gauges(ctx context.Context) ([]telemetry.Gauge, error) {
 		}
 	}
 	add("millrace_events_unmatched", float64(stats.Unmatched))
+	for source, n := range stats.Sources {
+		add("millrace_source_events_unmatched", float64(n.Unmatched), source)
+		add("millrace_source_runs_waiting", float64(n.Runs), source)
+	}
 	for subject, n := range stats.Waiting {
 		kind, target, _ := strings.Cut(subject, ".")
 		add("millrace_work_waiting", float64(n), kind, target)

@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/millrace/millrace/internal/engine"
 	"github.com/millrace/millrace/pkg/events"
@@ -42,7 +43,7 @@ func (s *agreeStore) Get(_ context.Context, subject string) ([]byte, uint64, err
 }
 
 func (s *agreeStore) Put(_ context.Context, subject string, header map[string]string, data []byte) error {
-	if subject == "work.run" {
+	if strings.HasPrefix(subject, "work.run.") {
 		s.runs = append(s.runs, engine.Message{Header: header, Data: data})
 	}
 	return nil

@@ -56,7 +56,7 @@ func crashPoints() []crashPoint {
 	passed := func(b brake) brake { b.Pass = true; return b }
 	return []crashPoint{
 		{name: "after the match record", brake: frozen(at("match recorded"))},
-		{name: "after the run is put as work", brake: frozen(at("work put", "subject", "work.run"))},
+		{name: "after the run is put as work", brake: frozen(at("work put", "subject", "work.run.shop"))},
 		{name: "after the run record", brake: frozen(at("run recorded"))},
 		{name: "after 1 of 3 actions is put", brake: frozen(at("work put", "subject", "work.commit"))},
 		{name: "after 1 of 3 actions is put and done", brake: at("work put", "subject", "work.commit")},

@@ -264,7 +264,7 @@ func TestCodeArtsAwayForGood(t *testing.T) {
 		return nil
 	})
 	eventually(t, "the end of all work", w.settled)
-	if d := w.dead()[0]; d.Subject != "work.run" || d.Class != stream.ClassExhausted || d.Attempts < 2 || !strings.Contains(d.Reason, "503") || string(d.Data) != string(body) {
+	if d := w.dead()[0]; d.Subject != "work.run.shop" || d.Class != stream.ClassExhausted || d.Attempts < 2 || !strings.Contains(d.Reason, "503") || string(d.Data) != string(body) {
 		t.Errorf("dead letter %s, class %s, %d attempts: %s", d.Subject, d.Class, d.Attempts, d.Reason)
 	}
 }

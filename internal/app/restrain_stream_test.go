@@ -50,7 +50,7 @@ type runQueue struct {
 }
 
 func (q *runQueue) Put(ctx context.Context, subject string, header map[string]string, data []byte) error {
-	if subject == "work.run" {
+	if strings.HasPrefix(subject, "work.run.") {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.runs[header["Millrace-Run"]] = engine.Message{Header: header, Data: data}

@@ -17,6 +17,7 @@ import (
 	"github.com/millrace/millrace/internal/engine"
 	"github.com/millrace/millrace/internal/notify"
 	"github.com/millrace/millrace/internal/stream"
+	"github.com/millrace/millrace/pkg/events"
 	"github.com/millrace/millrace/pkg/rules"
 )
 
@@ -118,9 +119,9 @@ func consumers(cfg *config.Config, conn *stream.Conn, live *engine.Live, out *ou
 
 	n, again := cfg.Worker.Concurrency, cfg.Worker.Retry
 	all := []stream.Consumer{
-		{Name: stream.MatchConsumer, Stream: stream.Events, Filter: "events.>", Concurrency: n.Match, Handler: toEngine(eng.Match)},
+		{Name: stream.MatchConsumer, Stream: stream.Events, Filter: stream.AllEvents, Weights: weights(cfg), Concurrency: n.Match, Handler: toEngine(eng.Match)},
 		{Name: "rematch", Stream: stream.Work, Filter: stream.Matches, Concurrency: 1, Handler: toEngine(eng.Match)},
-		{Name: "run", Stream: stream.Work, Filter: "work.run", Concurrency: n.Run, Retry: ladder(again.Run), Handler: toEngine(eng.Run)},
+		{Name: "run", Stream: stream.Work, Filter: stream.AllRuns, Weights: weights(cfg), Concurrency: n.Run, Retry: ladder(again.Run), Handler: toEngine(eng.Run)},
 		{Name: "tick", Stream: stream.Work, Filter: stream.Ticks, Concurrency: 1, Handler: toEngine(eng.Tick)},
 		{Name: "commit", Stream: stream.Work, Filter: "work.commit", Concurrency: n.Commit, Retry: ladder(again.Commit), Handler: toEffects(eff.Commit), Buried: buried(eff)},
 		{Name: "build", Stream: stream.Work, Filter: "work.build", Concurrency: n.Build, Retry: ladder(again.Build), Handler: toEffects(eff.Build), Buried: buried(eff)},
@@ -137,6 +138,15 @@ func consumers(cfg *config.Config, conn *stream.Conn, live *engine.Live, out *ou
 		all[i].AckWait = cfg.Worker.AckWait
 	}
 	return all, nil
+}
+
+// weights are the parts of the sources in what a worker does at the same time. Its own events are those of its schedules.
+func weights(cfg *config.Config) map[string]int {
+	all := map[string]int{events.SourceSchedule: 1}
+	for name, s := range cfg.Sources {
+		all[name] = s.Weight
+	}
+	return all
 }
 
 // ladder is what a kind of work has of its own.

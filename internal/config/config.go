@@ -60,7 +60,8 @@ type Source struct {
 	Secrets        []Secret       `key:"secrets" doc:"One or several secrets, any of which is accepted, so that one can be replaced without a gap. For standard_webhooks base64, with or without whsec_. Required of who posts."`
 	IDFrom         []string       `key:"id_from" check:"field" doc:"Fields of the body that together are the delivery id (object_attributes.iid), or body for a digest of all of it. Empty: the sender's own id."`
 	Sends          []string       `key:"sends" check:"event_types" doc:"Types of events, or globs of them, that come from here (build.*), for checks of rules; nothing is refused for it. Empty: what a forge sends, all but build.*."`
-	CodeArtsBuilds CodeArtsBuilds `key:"codearts_builds" doc:"Instead of taking deliveries: workers ask CodeArts for the builds of a project, and each that has finished is an event build.finished. No other setting of the source goes with it."`
+	Weight         int            `key:"weight" default:"1" min:"1" max:"100" doc:"Its part of what a worker does at the same time, while all sources have work: twice that of a source with half of it. Who has no work leaves its part to the others."`
+	CodeArtsBuilds CodeArtsBuilds `key:"codearts_builds" doc:"Instead of taking deliveries: workers ask CodeArts for the builds of a project, and each that has finished is an event build.finished. Of the other settings only weight goes with it."`
 }
 
 // Polls tells whether the source is a project that is asked for its builds.
@@ -96,8 +97,8 @@ type Worker struct {
 
 // Concurrency is the number of messages a worker handles at the same time, by kind of work.
 type Concurrency struct {
-	Match  int `key:"match" default:"4" min:"1" max:"1024" doc:"Events being matched."`
-	Run    int `key:"run" default:"16" min:"1" max:"1024" doc:"Runs: fetching facts and deciding."`
+	Match  int `key:"match" default:"4" min:"1" max:"1024" doc:"Events being matched, and one more for each source beyond the first, so that none waits behind the others."`
+	Run    int `key:"run" default:"16" min:"1" max:"1024" doc:"Runs: fetching facts and deciding. As with match, one more for each source beyond the first."`
 	Commit int `key:"commit" default:"4" min:"1" max:"1024" doc:"Commits; never two to the same branch."`
 	Build  int `key:"build" default:"2" min:"1" max:"1024" doc:"Builds being started; never two of the same task."`
 	Alert  int `key:"alert" default:"2" min:"1" max:"1024" doc:"Alerts."`

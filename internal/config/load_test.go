@@ -217,6 +217,10 @@ func TestLoad(t *testing.T) {
 		}},
 		"more-builds": {Verify: "token", CodeArtsBuilds: config.CodeArtsBuilds{ProjectID: "p2", Every: time.Minute, Connection: "other"}},
 	}
+	for name, s := range want.Sources {
+		s.Weight = 1
+		want.Sources[name] = s
+	}
 	want.Worker.Rules = []string{"extra", "more"}
 	want.Worker.Concurrency.Run = 32
 	want.Worker.Retry.Max, want.Worker.Retry.Notify.First, want.Worker.Retry.Build.First = 5*time.Minute, time.Second, 10*time.Second

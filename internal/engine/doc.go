@@ -14,5 +14,5 @@
 //
 // Start with [Catalogue] and [NewFacts], load the rules with [NewLoader] into a [Live], and
 // hand the methods of an [Engine] to the stream: [Engine.Match] for events, [Engine.Run] for
-// work.run and [Engine.Tick] for work.tick; and those of a [Poller]: [Poller.Tick] for work.poll.
+// work.run.<source> and [Engine.Tick] for work.tick; and those of a [Poller]: [Poller.Tick] for work.poll.
 package engine

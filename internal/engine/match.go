@@ -16,7 +16,7 @@ import (
 const maxNamesLogged = 20
 
 // Match handles one stored event: it finds the candidates, creates the match record, and puts
-// one work.run per candidate. An event whose record is there already is never matched again:
+// one work.run.<source> per candidate. An event whose record is there already is never matched again:
 // the record's candidates are put, under the record's digest, whatever the rules say by now, and
 // those that were paused then are decided as such. An event without candidates leaves nothing
 // behind, but that it may have overtaken others.
@@ -39,10 +39,11 @@ func (e *Engine) Match(ctx context.Context, m Message) error {
 	}
 	for _, name := range rec.Candidates {
 		o := runOrder{event: ev, runID: rules.RunID(ev.ID, name), rule: name, digest: rec.Digest, chain: rec.Chain}
-		if err := e.stores.Work.Put(ctx, subjectRun, o.header(m.Header), ev.Body); err != nil {
+		subject := subjectRun + ev.Source
+		if err := e.stores.Work.Put(ctx, subject, o.header(m.Header), ev.Body); err != nil {
 			return fmt.Errorf("match event %s: put run of rule %s: %w", ev.ID, name, err)
 		}
-		log.Debug().Str("subject", subjectRun).Str("key", o.runID).Str("rule", name).Msg("work put")
+		log.Debug().Str("subject", subject).Str("key", o.runID).Str("rule", name).Msg("work put")
 	}
 	if err := e.recordPauses(ctx, ev, &rec, log); err != nil {
 		return fmt.Errorf("match event %s: %w", ev.ID, err)

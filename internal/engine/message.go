@@ -41,7 +41,7 @@ const (
 
 // Subjects of work messages.
 const (
-	subjectRun    = "work.run"
+	subjectRun    = "work.run." // and the source of the event
 	subjectCommit = "work.commit"
 	subjectBuild  = "work.build"
 	subjectAlert  = "work.alert"
@@ -51,7 +51,7 @@ const (
 // traceHeaders travel from message to message unread.
 var traceHeaders = [...]string{"traceparent", "tracestate"}
 
-// runOrder is what a message of work.run says: the event, and which rule of which ruleset is
+// runOrder is what a message of work.run.<source> says: the event, and which rule of which ruleset is
 // to be run on it.
 type runOrder struct {
 	event  *events.Event
@@ -62,7 +62,7 @@ type runOrder struct {
 	forced *rules.Forced // who put it by force
 }
 
-// header is the header of the message of work.run.
+// header is the header of its message.
 func (o *runOrder) header(from map[string]string) map[string]string {
 	h := maps.Clone(o.event.Header())
 	h[headerKey] = o.runID
@@ -111,7 +111,7 @@ func readOrder(m Message) (*runOrder, error) {
 		o.chain.Action = unescapeHeader(m.Header[headerChainAction])
 	}
 	if err != nil || o.rule == "" || o.digest == "" || o.runID != rules.RunID(e.ID, o.rule) {
-		return nil, &FinalError{class: ClassMessage, err: fmt.Errorf("message of work.run for event %s: its headers do not name a run of that event", e.ID)}
+		return nil, &FinalError{class: ClassMessage, err: fmt.Errorf("message of a run for event %s: its headers do not name a run of that event", e.ID)}
 	}
 	return o, nil
 }

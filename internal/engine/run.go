@@ -10,7 +10,7 @@ import (
 	"github.com/millrace/millrace/pkg/rules"
 )
 
-// Run handles one message of work.run: it fetches the facts of the rule, evaluates it, creates
+// Run handles one message of work.run.<source>: it fetches the facts of the rule, evaluates it, creates
 // the run record, and puts the actions that wait for no result. When the record is there already
 // nothing is fetched or decided again; its actions are put, and whoever carries them out knows
 // which are done. Actions that wait for a result are put by whoever has that result.

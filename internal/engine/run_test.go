@@ -74,7 +74,7 @@ func TestRunDecidesAndPutsItsWork(t *testing.T) {
 		"work.commit " + note,
 		"work.notify.ops " + rules.WorkKey(told, "ops"),
 		"work.notify.team " + rules.WorkKey(told, "team"),
-		"work.run " + runID,
+		"work.run.repo " + runID,
 	}
 	if diff := cmp.Diff(want, f.store.keys()); diff != "" {
 		t.Error(diff)
@@ -189,7 +189,7 @@ func TestRunUsesTheRecordOfAnotherWorker(t *testing.T) {
 	if err := f.engine.Run(t.Context(), order); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"work.alert theirs", "work.run " + runID}, f.store.keys()); diff != "" {
+	if diff := cmp.Diff([]string{"work.alert theirs", "work.run.repo " + runID}, f.store.keys()); diff != "" {
 		t.Error(diff)
 	}
 	f.wantLines("run decided", 0)

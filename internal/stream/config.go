@@ -65,6 +65,8 @@ type Config struct {
 	serverVersion string
 	// heartbeat replaces the time between two signs of life of a consumer, in tests.
 	heartbeat time.Duration
+	// sourcesEvery replaces the time between two looks for sources, in tests.
+	sourcesEvery time.Duration
 }
 
 // Retry says when a failed message is tried again.

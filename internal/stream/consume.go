@@ -20,7 +20,12 @@ type Consumer struct {
 	Stream Store
 	// Filter is one of the subjects to consume; in Work no two consumers may share one.
 	Filter string
-	// Concurrency is how many handlers run at once in this process. 0: 8.
+	// Weights, if not nil, makes one durable consumer for each source of AllEvents or AllRuns, <Name>-<source>, so that a source waits
+	// behind itself only. It names the sources that are known, others are found by what is stored, and says how large each one's part of
+	// the handlers is while all have work; below 1, and for those found: 1.
+	Weights map[string]int
+	// Concurrency is how many handlers run at once in this process. With Weights each source has one besides: of that many, less one,
+	// those that have work get their part. 0: 8.
 	Concurrency int
 	// AckWait is how soon the broker delivers a message again whose handler went silent.
 	// A running handler is kept alive for as long as it takes. 0: 30 s.
@@ -53,7 +58,7 @@ type Consumer struct {
 
 const (
 	pullExpiry = 30 * time.Second
-	// maxWaiting is how many handlers of all workers may wait at one consumer.
+	// maxWaiting is how many workers may wait at one consumer.
 	maxWaiting = 8192
 )
 
@@ -63,41 +68,44 @@ const (
 // consumer, which it makes again when it is gone. Handlers that do not return in time are left to themselves: the error is
 // [ErrCut] then, and whatever they return has no consequence.
 //
-// Each of the handlers asks for one message at a time and none is fetched ahead, so a message
-// never waits behind a slow one while another worker is idle.
+// No message is asked for before there is a place to handle it in, so a message never waits behind a slow one while another worker
+// is idle.
 func (c *Conn) Consume(ctx context.Context, cons Consumer) error {
 	cons, err := cons.withDefaults()
 	if err != nil {
 		return err
 	}
 	cons.Retry = cons.Retry.over(c.cfg.Retry)
-	r := &consuming{Conn: c, Consumer: cons}
+	defer c.flush()
+	if cons.Weights != nil {
+		return c.consumeSources(ctx, cons)
+	}
+	r := &consuming{Conn: c, Consumer: cons, places: &places{limit: cons.Concurrency}, lane: &lane{weight: 1}}
+	return r.run(ctx, nil)
+}
+
+// run handles messages until ctx ends. started, if not nil, is called once the durable consumer is there.
+func (r *consuming) run(ctx context.Context, started func()) error {
 	if err := r.start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		return err
 	}
+	if started != nil {
+		started()
+	}
 	handlers, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	r.handlers = handlers
 
-	var slots, aside sync.WaitGroup
-	if cons.Stream == Events {
-		aside.Go(func() { r.watchFloor(ctx) })
-	}
-	for range cons.Concurrency {
-		slots.Go(func() { r.slot(ctx) })
-	}
 	finished := make(chan struct{})
 	go func() { // ends with the last handler
-		slots.Wait()
+		r.keep(ctx)
+		r.running.Wait()
 		close(finished)
 	}()
-	err = r.drain(ctx, cancel, finished)
-	aside.Wait()
-	c.flush()
-	return err
+	return r.drain(ctx, cancel, finished)
 }
 
 func (cons Consumer) withDefaults() (Consumer, error) {
@@ -107,6 +115,9 @@ func (cons Consumer) withDefaults() (Consumer, error) {
 	ok := isWork(cons.Filter) || cons.Filter == Ticks || cons.Filter == Polls
 	if cons.Stream == Events {
 		ok = strings.HasPrefix(cons.Filter, eventPrefix)
+	}
+	if cons.Weights != nil {
+		ok = cons.Filter == AllEvents && cons.Stream == Events || cons.Filter == AllRuns && cons.Stream == Work
 	}
 	if !ok {
 		return cons, fmt.Errorf("consumer %s: nothing arrives on %q of %s; ticks arrive on %s", cons.Name, cons.Filter, cons.Stream, Ticks)
@@ -123,8 +134,11 @@ func (cons Consumer) withDefaults() (Consumer, error) {
 type consuming struct {
 	*Conn
 	Consumer
+	places *places
+	lane   *lane
 	// handlers is the context of the handlers; it outlives the caller's by Drain.
 	handlers context.Context
+	running  sync.WaitGroup // handlers
 
 	mu         sync.Mutex
 	current    jetstream.Consumer
@@ -133,8 +147,8 @@ type consuming struct {
 	held       map[*delivery]bool // by handlers, and not handed back
 }
 
-// slot handles one message after the other until ctx ends.
-func (r *consuming) slot(ctx context.Context) {
+// keep asks for messages until ctx ends.
+func (r *consuming) keep(ctx context.Context) {
 	var used jetstream.Consumer
 	for failures := 0; ctx.Err() == nil; failures++ {
 		cons, err := r.consumer(ctx, used)
@@ -176,8 +190,9 @@ func pause(ctx context.Context, failures int) {
 	}
 }
 
-// pull handles messages until ctx ends, then it returns nil, or until the consumer fails.
-func (r *consuming) pull(ctx context.Context, cons jetstream.Consumer) (handled int, err error) {
+// pull has messages handled until ctx ends, then it returns nil, or until the consumer fails. It listens for one at a time, and fetches as
+// many as it has places for while the broker says that more are waiting.
+func (r *consuming) pull(ctx context.Context, cons jetstream.Consumer) (begun int, err error) {
 	it, err := cons.Messages(
 		jetstream.PullMaxMessages(1),
 		jetstream.PullExpiry(pullExpiry),
@@ -188,35 +203,77 @@ func (r *consuming) pull(ctx context.Context, cons jetstream.Consumer) (handled 
 	}
 	defer it.Stop()
 	defer context.AfterFunc(ctx, it.Drain)()
-	for {
-		pass := r.Circuit.enter(ctx)
-		did, err := r.next(ctx, it, pass)
-		pass.leave()
-		if did {
-			handled++
+	for more := false; ; {
+		most := 0
+		if more {
+			most = r.Concurrency
 		}
-		if err != nil {
+		reserved, ok := r.places.await(ctx, r.lane, most)
+		if !ok {
+			return begun, nil
+		}
+		n := 0
+		if more {
+			n, more = r.fetch(ctx, cons, reserved)
+		} else if n, more, err = r.listen(ctx, it); err != nil {
 			if errors.Is(err, jetstream.ErrMsgIteratorClosed) && ctx.Err() != nil {
-				return handled, nil
+				err = nil
 			}
-			return handled, err
+			return begun, err
 		}
+		begun += n
 	}
 }
 
-// next handles the next message, unless it is handed back.
-func (r *consuming) next(ctx context.Context, it jetstream.MessagesContext, pass *pass) (handled bool, err error) {
+// listen has the next message handled, unless it is handed back; more tells that others are there.
+func (r *consuming) listen(ctx context.Context, it jetstream.MessagesContext) (begun int, more bool, err error) {
+	pass := r.Circuit.enter(ctx)
 	msg, err := it.Next()
 	if err != nil {
-		return false, fmt.Errorf("wait for a message: %w", err)
+		pass.leave()
+		return 0, false, fmt.Errorf("wait for a message: %w", err)
 	}
 	leaving := ctx.Err() != nil
-	if err = r.fit(); leaving || err != nil || !pass.holds() { // the circuit may have opened since it was asked for
+	if err := r.fit(); leaving || err != nil || !pass.holds() { // the circuit may have opened since it was asked for
 		_ = msg.Nak()
-		return false, err
+		pass.leave()
+		return 0, false, err
 	}
-	r.handle(ctx, msg)
-	return true, nil
+	r.places.take(r.lane)
+	more = r.begin(ctx, msg, pass)
+	return 1, more && r.Circuit == nil, nil // each message needs a leave of its own
+}
+
+// fetch has those messages handled that are there, as many as places are reserved; more tells that there were others. When it fails
+// the places are free again, and who listens next meets the reason.
+func (r *consuming) fetch(ctx context.Context, cons jetstream.Consumer, reserved int) (begun int, more bool) {
+	defer func() { r.places.free(r.lane, reserved-begun) }()
+	batch, err := cons.FetchNoWait(reserved)
+	if err != nil {
+		return 0, false
+	}
+	for msg := range batch.Messages() {
+		if ctx.Err() != nil || r.fit() != nil {
+			_ = msg.Nak()
+			continue
+		}
+		begun++
+		more = r.begin(ctx, msg, new(pass))
+	}
+	return begun, more
+}
+
+// begin has a message handled in a place that is taken for it. more tells that others wait in the consumer.
+func (r *consuming) begin(ctx context.Context, msg jetstream.Msg, pass *pass) (more bool) {
+	if meta, err := msg.Metadata(); err == nil {
+		more = meta.NumPending > 0
+	}
+	r.running.Go(func() {
+		defer r.places.free(r.lane, 1)
+		defer pass.leave()
+		r.handle(ctx, msg)
+	})
+	return more
 }
 
 // handle takes one message from its delivery to its end. Nothing escapes from it.

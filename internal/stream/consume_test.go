@@ -206,7 +206,7 @@ func TestEventsAreRetriedInPlace(t *testing.T) {
 	c, _ := open(t, streamtest.Server(t))
 	var mu sync.Mutex
 	tries := map[string][]int{}
-	consume(t, c, Consumer{Name: MatchConsumer, Stream: Events, Filter: AllEvents, Concurrency: 2, Handler: func(_ context.Context, m *Message) error {
+	consume(t, c, Consumer{Name: MatchConsumer, Stream: Events, Filter: AllEvents, Weights: map[string]int{"gitlab": 1}, Concurrency: 2, Handler: func(_ context.Context, m *Message) error {
 		mu.Lock()
 		defer mu.Unlock()
 		id := m.Header["ce-id"]
@@ -227,7 +227,7 @@ func TestEventsAreRetriedInPlace(t *testing.T) {
 		}
 	}
 	acked := func() bool {
-		cons, err := c.js.Consumer(t.Context(), string(Events), MatchConsumer)
+		cons, err := c.js.Consumer(t.Context(), string(Events), MatchConsumer+"-gitlab")
 		return err == nil && cons.CachedInfo().AckFloor.Stream == 3
 	}
 	eventually(t, "all acknowledged", acked)
@@ -240,7 +240,7 @@ func TestEventsAreRetriedInPlace(t *testing.T) {
 	if n := counts(t, c); n != (Counts{Events: 3, Dead: 1}) {
 		t.Errorf("counts = %+v", n)
 	}
-	if l := deadLetters(t, c)[0]; l.Subject != "events.gitlab.merge_request.open" || l.Class != "message" || l.Consumer != MatchConsumer {
+	if l := deadLetters(t, c)[0]; l.Subject != "events.gitlab.merge_request.open" || l.Class != "message" || l.Consumer != MatchConsumer+"-gitlab" {
 		t.Errorf("dead letter = %+v", l)
 	}
 }

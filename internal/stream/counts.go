@@ -33,13 +33,13 @@ func (c *Conn) Counts(ctx context.Context) (n Counts, err error) {
 	if n.Parked == 0 {
 		return n, nil
 	}
-	for _, part := range [...]struct {
-		filter string
-		into   *uint64
-	}{{"work.*", &n.Work}, {Notifies + "*", &n.Work}, {Ticks, &n.Work}, {Polls, &n.Work}, {cronPrefix + "*", &n.Crons}} {
-		if err := c.bySubject(ctx, Work, part.filter, func(_ string, held uint64) { *part.into += held }); err != nil {
+	for _, filter := range workFilters() {
+		if err := c.bySubject(ctx, Work, filter, func(_ string, held uint64) { n.Work += held }); err != nil {
 			return Counts{}, err
 		}
+	}
+	if err := c.bySubject(ctx, Work, cronPrefix+"*", func(_ string, held uint64) { n.Crons += held }); err != nil {
+		return Counts{}, err
 	}
 	n.Parked -= min(n.Parked, n.Work+n.Crons)
 	return n, nil

@@ -108,41 +108,8 @@ type floor struct {
 	created time.Time
 }
 
-const floorEvery = 10 * time.Second
-
-// watchFloor remembers the floor, so that a consumer that somebody deletes goes on from there.
-// From the start of the archive it would match old events with new rules.
-func (r *consuming) watchFloor(ctx context.Context) {
-	tick := time.NewTicker(floorEvery)
-	defer tick.Stop()
-	for {
-		if f, err := r.readFloor(ctx); err == nil && f.seq > 0 {
-			r.mu.Lock()
-			r.floor = f
-			r.mu.Unlock()
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-func (r *consuming) readFloor(ctx context.Context) (floor, error) {
-	s, err := r.js.Stream(ctx, string(r.Stream))
-	if err != nil {
-		return floor{}, err
-	}
-	cons, err := r.js.Consumer(ctx, string(r.Stream), r.Name)
-	if err != nil {
-		return floor{}, err
-	}
-	return floor{seq: cons.CachedInfo().AckFloor.Stream, created: s.CachedInfo().Created}, nil
-}
-
 // resumeAt is the first sequence after the remembered floor, if there is one and it is of
-// the stream of today. The caller holds mu.
+// the stream of today, see [bySource.look]. The caller holds mu.
 func (r *consuming) resumeAt(ctx context.Context) (uint64, bool) {
 	if r.floor.seq == 0 {
 		return 0, false

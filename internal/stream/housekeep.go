@@ -15,7 +15,7 @@ const (
 )
 
 // Housekeep removes matched events from EVENTS until ctx ends: those older than
-// Config.EventsKeep, and above 90 % of the store's cap all of them. What the match consumer has not
+// Config.EventsKeep, and above 90 % of the store's cap all of them. What the match consumer of its source has not
 // acknowledged is never removed. It also gives stores the replicas that Config.Replicas asks for, as [Conn.Ensure] does, once a cluster has
 // grown. Any number of workers may do it at once.
 func (c *Conn) Housekeep(ctx context.Context) error {
@@ -40,40 +40,64 @@ func (c *Conn) Housekeep(ctx context.Context) error {
 
 // purgeEvents does it once and returns how many sequences it freed.
 func (c *Conn) purgeEvents(ctx context.Context, now time.Time) (purged uint64, err error) {
-	cons, err := c.js.Consumer(ctx, string(Events), MatchConsumer)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return 0, nil // nothing was ever matched
-	}
-	if err != nil {
-		return 0, refuse("look up consumer "+MatchConsumer, err)
-	}
 	s, err := c.stream(ctx, Events)
 	if err != nil {
 		return 0, refuse("look up EVENTS", err)
 	}
-	info, err := s.Info(ctx)
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(AllEvents))
 	if err != nil {
 		return 0, refuse("look up EVENTS", err)
 	}
-	// The floor was read before the state: it can only have risen since.
-	first, floor := info.State.FirstSeq, cons.CachedInfo().AckFloor.Stream
-	if info.State.Msgs == 0 || floor < first {
+	first, keepFrom := info.State.FirstSeq, info.State.LastSeq+1
+	if info.State.Msgs == 0 {
 		return 0, nil
 	}
-	keepFrom := floor + 1
 	if limit := info.Config.MaxBytes; limit <= 0 || info.State.Bytes < uint64(limit)/100*eventsFull {
-		keepFrom, err = firstSince(ctx, s, first, floor, now.Add(-c.cfg.EventsKeep))
+		keepFrom, err = firstSince(ctx, s, first, info.State.LastSeq, now.Add(-c.cfg.EventsKeep))
 		if err != nil {
 			return 0, refuse("look for old events", err)
+		}
+	}
+	if keepFrom > first {
+		if keepFrom, err = c.firstUnmatched(ctx, s, info, keepFrom); err != nil {
+			return 0, err
 		}
 	}
 	if keepFrom <= first {
 		return 0, nil
 	}
+	// By subject it would be exact, but the server would read all of the store for it and take no event meanwhile.
 	if err := s.Purge(ctx, jetstream.WithPurgeSequence(keepFrom)); err != nil {
 		return 0, refuse("purge EVENTS", err)
 	}
 	return keepFrom - first, nil
+}
+
+// firstUnmatched is the first sequence before another one whose event the consumer of its source may not have acknowledged; that other
+// one if there is none. info is of before, with all subjects.
+func (c *Conn) firstUnmatched(ctx context.Context, s jetstream.Stream, info *jetstream.StreamInfo, before uint64) (uint64, error) {
+	consumers, err := c.eventConsumers(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for source := range sourcesIn(info) {
+		after := uint64(0) // a source without a consumer has nothing matched
+		if cons := consumers[consumerOf(MatchConsumer, source)]; cons != nil {
+			after = cons.AckFloor.Stream
+		}
+		if after+1 >= before {
+			continue
+		}
+		m, err := s.GetMsg(ctx, after+1, jetstream.WithGetMsgSubject(subjectOf(Events, source))) // the first one at or after it
+		switch {
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+		case err != nil:
+			return 0, refuse("look for events that are not matched", err)
+		default:
+			before = min(before, m.Sequence)
+		}
+	}
+	return before, nil
 }
 
 // firstSince is the first sequence from first on whose message is not older than since, and

@@ -26,14 +26,14 @@ func fillEvents(t *testing.T, c *Conn, n int, upTo, but uint64) {
 	if upTo == 0 {
 		return
 	}
-	stop := consume(t, c, Consumer{Name: MatchConsumer, Stream: Events, Filter: AllEvents, Concurrency: 1, Handler: func(_ context.Context, m *Message) error {
+	stop := consume(t, c, Consumer{Name: MatchConsumer, Stream: Events, Filter: AllEvents, Weights: map[string]int{}, Concurrency: 1, Handler: func(_ context.Context, m *Message) error {
 		if m.Sequence > upTo || m.Sequence == but {
 			return wait{until: time.Now().Add(time.Hour)}
 		}
 		return nil
 	}})
 	eventually(t, "handled", func() bool {
-		cons, err := c.js.Consumer(t.Context(), string(Events), MatchConsumer)
+		cons, err := c.js.Consumer(t.Context(), string(Events), MatchConsumer+"-gitlab")
 		if err != nil {
 			return false
 		}

@@ -23,6 +23,7 @@ func TestStats(t *testing.T) {
 	put(t, c, Commits, "c1")
 	put(t, c, Notifies+"team", "n1")
 	put(t, c, Notifies+"team", "n2")
+	put(t, c, RunsOf("gitlab"), "waiting")
 	put(t, c, Runs, "parked")
 	put(t, c, Runs, "dead")
 	if err := c.EnsureSchedule(t.Context(), "daily", "0 0 9 * * *", ""); err != nil {
@@ -35,7 +36,7 @@ func TestStats(t *testing.T) {
 		return failure{final: true, class: "evaluation"}
 	}))
 	want := &Stats{
-		Unmatched: 3, Waiting: map[string]uint64{"commit": 1, "notify.team": 2}, Parked: 1, Crons: 1, Dead: map[string]uint64{"evaluation": 1},
+		Unmatched: 3, Sources: map[string]SourceStats{"gitlab": {Unmatched: 3, Runs: 1}}, Waiting: map[string]uint64{"commit": 1, "notify.team": 2, "run": 1}, Parked: 1, Crons: 1, Dead: map[string]uint64{"evaluation": 1},
 	}
 	var got *Stats
 	eventually(t, "the runs to be settled", func() bool {
@@ -43,7 +44,7 @@ func TestStats(t *testing.T) {
 		if got, err = c.Stats(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		return got.Waiting["run"] == 0 && got.Parked == 1 && got.Stores[1].Messages == 5 && got.Dead["evaluation"] == 1
+		return got.Waiting["run"] == 1 && got.Parked == 1 && got.Stores[1].Messages == 6 && got.Dead["evaluation"] == 1
 	})
 	stop()
 	messages := map[Store]uint64{}
@@ -53,7 +54,7 @@ func TestStats(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	}
-	if diff := cmp.Diff(map[Store]uint64{Events: 3, Work: 5, Records: 0, Dead: 1}, messages); diff != "" {
+	if diff := cmp.Diff(map[Store]uint64{Events: 3, Work: 6, Records: 0, Dead: 1}, messages); diff != "" {
 		t.Errorf("messages (-want +got):\n%s", diff)
 	}
 	got.Stores = nil
@@ -75,7 +76,7 @@ func TestUnmatched(t *testing.T) {
 		}
 	}
 	held := make(chan struct{})
-	stop := consume(t, c, Consumer{Name: MatchConsumer, Stream: Events, Filter: AllEvents, Concurrency: 2, Handler: func(ctx context.Context, m *Message) error {
+	stop := consume(t, c, Consumer{Name: MatchConsumer, Stream: Events, Filter: AllEvents, Weights: map[string]int{}, Concurrency: 2, Handler: func(ctx context.Context, m *Message) error {
 		if m.Sequence == 2 {
 			select {
 			case <-held:

@@ -11,7 +11,7 @@ import (
 	"github.com/millrace/millrace/pkg/events"
 )
 
-// Put stores a message of work and returns when the broker has it. subject is one of work.match, work.run,
+// Put stores a message of work and returns when the broker has it. subject is one of work.match, work.run.<source>,
 // work.commit, work.build, work.alert and work.notify.<target>. header has Millrace-Key, the name under
 // which the message can be parked. Headers of the broker ("Nats-…") and those this package
 // manages are dropped, so the header of another message can be handed on.
@@ -50,6 +50,9 @@ func isWork(subject string) bool {
 	switch subject {
 	case Matches, Runs, Commits, Builds, Alerts:
 		return true
+	}
+	if strings.HasPrefix(subject, runPrefix) {
+		return sourceOf(subject) != "" && strings.Count(subject, ".") == 2
 	}
 	target, ok := strings.CutPrefix(subject, Notifies)
 	return ok && validToken(target)

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -11,15 +10,23 @@ import (
 // Stats is what monitoring wants to know of the stores. Its parts are read one after the other.
 type Stats struct {
 	Stores []StoreStats // EVENTS, WORK, RECORDS, DEAD
-	// Unmatched is how many events the match consumer has not acknowledged.
+	// Unmatched is how many events their match consumers have not acknowledged.
 	Unmatched uint64
-	// Waiting is the work to be done now or being done, by its subject without "work.": match, run,
+	// Sources is what is to be done of each source with something in the stores.
+	Sources map[string]SourceStats
+	// Waiting is the work to be done now or being done, by its subject without "work.": match, run (of all sources),
 	// commit, build, alert, tick, notify.<target>.
 	Waiting map[string]uint64
 	Parked  uint64
 	Crons   uint64
 	// Dead counts the dead letters by class.
 	Dead map[string]uint64
+}
+
+// SourceStats is what waits for one source.
+type SourceStats struct {
+	Unmatched uint64 // events
+	Runs      uint64
 }
 
 // StoreStats is the size of one store.
@@ -32,7 +39,7 @@ type StoreStats struct {
 
 // Stats reads the stores. It costs the same however many are parked.
 func (c *Conn) Stats(ctx context.Context) (*Stats, error) {
-	s := &Stats{Waiting: make(map[string]uint64), Dead: make(map[string]uint64)}
+	s := &Stats{Waiting: make(map[string]uint64), Dead: make(map[string]uint64), Sources: make(map[string]SourceStats)}
 	for _, store := range [...]Store{Events, Work, Records, Dead} {
 		info, err := c.info(ctx, store)
 		if err != nil {
@@ -42,8 +49,8 @@ func (c *Conn) Stats(ctx context.Context) (*Stats, error) {
 			Store: store, Messages: info.State.Msgs, Bytes: info.State.Bytes, MaxBytes: info.Config.MaxBytes,
 		})
 	}
-	var err error
-	if s.Unmatched, err = c.unmatched(ctx, s.Stores[0].Messages); err != nil {
+	err := c.unmatched(ctx, s)
+	if err != nil {
 		return nil, err
 	}
 	if err := c.workStats(ctx, s.Stores[1].Messages, s); err != nil {
@@ -64,10 +71,16 @@ func (c *Conn) workStats(ctx context.Context, all uint64, s *Stats) error {
 		return nil
 	}
 	work := uint64(0)
-	for _, filter := range [...]string{"work.*", Notifies + "*", Ticks, Polls} {
+	for _, filter := range workFilters() {
 		err := c.bySubject(ctx, Work, filter, func(subject string, n uint64) {
-			if filter == Ticks || filter == Polls {
+			switch filter {
+			case Ticks, Polls:
 				subject = strings.TrimSuffix(filter, ".*") // one name for the ticks of all schedules
+			case AllRuns:
+				of := s.Sources[sourceOf(subject)]
+				of.Runs += n
+				s.Sources[sourceOf(subject)] = of
+				subject = Runs
 			}
 			s.Waiting[strings.TrimPrefix(subject, "work.")] += n
 			work += n
@@ -83,17 +96,44 @@ func (c *Conn) workStats(ctx context.Context, all uint64, s *Stats) error {
 	return nil
 }
 
-// unmatched is how many of all events nobody has matched yet.
-func (c *Conn) unmatched(ctx context.Context, all uint64) (uint64, error) {
-	cons, err := c.js.Consumer(ctx, string(Events), MatchConsumer)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return all, nil
-	}
+// workFilters are the subjects of what is to be done, together all of WORK but what is parked and the schedules.
+func workFilters() []string { return []string{"work.*", AllRuns, Notifies + "*", Ticks, Polls} }
+
+// unmatched counts the events that nobody has matched yet.
+func (c *Conn) unmatched(ctx context.Context, s *Stats) error {
+	info, err := c.info(ctx, Events, jetstream.WithSubjectFilter(AllEvents))
 	if err != nil {
-		return 0, refuse("look at consumer "+MatchConsumer, err)
+		return err
 	}
-	info := cons.CachedInfo()
-	return info.NumPending + uint64(max(info.NumAckPending, 0)), nil
+	consumers, err := c.eventConsumers(ctx)
+	if err != nil {
+		return err
+	}
+	for source, n := range sourcesIn(info) {
+		if cons := consumers[consumerOf(MatchConsumer, source)]; cons != nil {
+			n = cons.NumPending + uint64(max(cons.NumAckPending, 0))
+		}
+		s.Sources[source] = SourceStats{Unmatched: n}
+		s.Unmatched += n
+	}
+	return nil
+}
+
+// eventConsumers are the consumers of EVENTS by name.
+func (c *Conn) eventConsumers(ctx context.Context) (map[string]*jetstream.ConsumerInfo, error) {
+	s, err := c.stream(ctx, Events)
+	if err != nil {
+		return nil, refuse("look up EVENTS", err)
+	}
+	all := make(map[string]*jetstream.ConsumerInfo)
+	list := s.ListConsumers(ctx)
+	for info := range list.Info() {
+		all[info.Name] = info
+	}
+	if err := list.Err(); err != nil {
+		return nil, refuse("list the consumers of EVENTS", err)
+	}
+	return all, nil
 }
 
 // bySubject calls fn with each subject that fits and its number of messages.
@@ -114,7 +154,7 @@ func (c *Conn) Waiting(ctx context.Context) (map[string]uint64, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stats{Waiting: make(map[string]uint64)}
+	s := &Stats{Waiting: make(map[string]uint64), Sources: make(map[string]SourceStats)}
 	return s.Waiting, c.workStats(ctx, info.State.Msgs, s)
 }
 

@@ -28,7 +28,9 @@ const (
 	AllEvents = eventPrefix + ">"
 	// Matches are events to be matched once more.
 	Matches = "work.match"
+	// Runs is followed by the source of the event. Versions before put all runs there, without a source.
 	Runs    = "work.run"
+	AllRuns = runPrefix + ">"
 	Commits = "work.commit"
 	Builds  = "work.build"
 	Alerts  = "work.alert"
@@ -40,11 +42,13 @@ const (
 	Polls = "work.poll.*"
 )
 
-// MatchConsumer is the consumer of EVENTS whose acknowledgements allow an event to be purged.
+// MatchConsumer and the name of a source make the name of the consumer of EVENTS whose acknowledgements allow the events of that source
+// to be purged. Versions before had one of this name for all.
 const MatchConsumer = "match"
 
 const (
 	eventPrefix   = "events."
+	runPrefix     = Runs + "."
 	rulesetBucket = "rulesets"
 	rulesetStream = "OBJ_" + rulesetBucket
 	deadKeep      = 90 * 24 * time.Hour

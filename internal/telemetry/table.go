@@ -296,6 +296,8 @@ func storeMetrics() []metric {
 		{name: "millrace_store_bytes", kind: gauge, labels: []string{"store"}, help: "Size of a store."},
 		{name: "millrace_store_limit_bytes", kind: gauge, labels: []string{"store"}, help: "The most a store may hold; absent when it has no limit. A store that is full refuses, it never drops."},
 		{name: "millrace_events_unmatched", kind: gauge, help: "Events stored and not yet matched with the rules. It grows while no worker runs."},
+		{name: "millrace_source_events_unmatched", kind: gauge, labels: []string{labelSource}, help: "The same by source, of those that have events in EVENTS."},
+		{name: "millrace_source_runs_waiting", kind: gauge, labels: []string{labelSource}, help: "Runs to be decided now or being decided, by the source of their events."},
 		{name: "millrace_work_waiting", kind: gauge, labels: []string{"kind", labelTarget}, help: "Work to be done now or being done, by kind (match, run, commit, build, alert, notify, tick, poll) and, for messages, target."},
 		{name: "millrace_work_parked", kind: gauge, help: "Work that waits for its time: a retry, or a fact that is not ready."},
 		{name: "millrace_schedules", kind: gauge, help: "Schedules in NATS, those included that no rule and no source has any more."},

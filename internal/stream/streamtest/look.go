@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -13,9 +14,9 @@ import (
 )
 
 // Unsettled is how many messages of a stream its consumers have still to finish with, unacknowledged ones included: what was
-// delivered to a worker that died counts. Its consumers take all of its messages, and nobody deletes the last one. A stream without consumers, or without a place to ask, is an error.
+// delivered to a worker that died counts, and so does what no consumer takes. A stream without consumers, or without a place to ask, is an error.
 func (b *Broker) Unsettled(stream string) (int, error) {
-	info, err := b.now.Jsz(&server.JSzOptions{Accounts: true, Streams: true, Consumer: true})
+	info, err := b.now.Jsz(&server.JSzOptions{Accounts: true, Streams: true, Consumer: true, Config: true})
 	if err != nil {
 		return 0, err
 	}
@@ -29,13 +30,46 @@ func (b *Broker) Unsettled(stream string) (int, error) {
 			}
 			n := 0
 			for _, c := range s.Consumer {
-				// A consumer that is just being made, or found again after a restart, says that nothing is pending.
-				n += int(max(c.NumPending, s.State.LastSeq-min(s.State.LastSeq, c.Delivered.Stream))) + c.NumAckPending
+				n += int(c.NumPending) + c.NumAckPending
 			}
-			return n, nil
+			if n > 0 {
+				return n, nil
+			}
+			return b.undelivered(stream, s.Consumer)
 		}
 	}
 	return 0, errors.New("there is no stream " + stream)
+}
+
+// undelivered counts the subjects of a stream whose last message no consumer has delivered. A consumer that is just being made, or found
+// again after a restart, says that nothing is pending.
+func (b *Broker) undelivered(stream string, consumers []*server.ConsumerInfo) (int, error) {
+	nc, err := nats.Connect(b.now.ClientURL(), nats.InProcessServer(b.now), nats.Token(b.opts.Authorization))
+	if err != nil {
+		return 0, err
+	}
+	defer nc.Close()
+	js, err := nc.JetStream()
+	if err != nil {
+		return 0, err
+	}
+	all, err := js.StreamInfo(stream, &nats.StreamInfoRequest{SubjectsFilter: ">"})
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for subject := range all.State.Subjects {
+		last, err := js.GetLastMsg(stream, subject)
+		if err != nil {
+			return 0, err
+		}
+		if !slices.ContainsFunc(consumers, func(c *server.ConsumerInfo) bool {
+			return c.Delivered.Stream >= last.Sequence && (c.Config.FilterSubject == "" || server.SubjectsCollide(subject, c.Config.FilterSubject))
+		}) {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // AddStream makes a stream by the configuration given as the server's JSON, as an operator might have made it before.
