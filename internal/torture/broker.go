@@ -18,7 +18,7 @@ import (
 const brokers = 3
 
 // healthyWithin is how long a cluster may take to be whole again.
-const healthyWithin = 60 * time.Second
+const healthyWithin = 2 * time.Minute
 
 // broker is one nats-server with the links that lead to it.
 type broker struct {

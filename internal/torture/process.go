@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	readyWithin = 60 * time.Second // a process that was started
+	readyWithin = 2 * time.Minute // a process that was started
 	restAfter   = 300 * time.Millisecond
 	stopWithin  = 20 * time.Second
 )
