@@ -83,7 +83,7 @@ func TestRepeatTable(t *testing.T) {
 		}
 		writes := []string{
 			codearts.OpCreateCommit, codearts.OpStartBuild, codearts.OpStopBuild, codearts.OpCheckWebhookURL,
-			codearts.OpCreateHook, codearts.OpUpdateHook, codearts.OpDeleteHook,
+			codearts.OpCreateHook, codearts.OpUpdateHook, codearts.OpDeleteHook, codearts.OpDeleteBranch,
 		}
 		if op.Writes != slices.Contains(writes, op.Name) {
 			t.Errorf("%s: writes is %t", op.Name, op.Writes)

@@ -77,7 +77,7 @@ func newOperations() []Operation {
 		buildOperations(), runOperations(), projectRunOperations(), startOperations(),
 		jobOperations(), historyOperations(), noticeOperations(), permissionOperations(), reportOperations(), summaryOperations(),
 		imageOperations(), templateOperations(), packageOperations(), chargeOperations(),
-		commitOperations(), fileOperations(), hookOperations(),
+		commitOperations(), branchOperations(), fileOperations(), hookOperations(),
 		webhookOperations(), tokenOperations(),
 	)
 }

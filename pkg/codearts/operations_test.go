@@ -2,6 +2,7 @@ package codearts_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -98,6 +99,9 @@ func (w *world) call(ctx context.Context, op string) (any, error) {
 		switch {
 		case name == "commit":
 			args[name] = w.Head(repoID, "main")
+		case name == "branch_name":
+			args[name] = "spare-" + rand.Text()
+			w.Push(repoID, codeartstest.Push{Branch: args[name].(string), Message: "spare", Quiet: true})
 		case name == "hook_id" && op == codearts.OpDeleteHook:
 			args[name] = w.spareHook()
 		case name == "hook_id":

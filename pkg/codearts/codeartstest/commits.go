@@ -20,6 +20,7 @@ func repoHandlers() map[string]handler {
 		"commits":       (*Fake).listCommits,
 		"commit":        (*Fake).getCommit,
 		"file":          (*Fake).readFile,
+		"delete_branch": (*Fake).deleteBranch,
 	}
 }
 
@@ -135,6 +136,9 @@ func (f *Fake) commit(repo *repository, body *commitBody) (*commit, *problem) {
 		c.author, c.email = User, User+"@example.com"
 	}
 	for i := range body.Actions {
+		if slices.Contains(f.opts.Unfenced, body.Actions[i].Action) {
+			body.Actions[i].unfence(c)
+		}
 		if code, reason := body.Actions[i].apply(c); code != "" {
 			status := f.opts.ConflictStatus
 			if code == "FAKE.invalid" {

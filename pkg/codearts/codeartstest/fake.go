@@ -37,6 +37,9 @@ type Options struct {
 	TokenLife time.Duration
 	// ConflictStatus is the HTTP status of a refused file condition, which is not documented: 0 is 409; 400 and 200 (with "failed") are likely, too.
 	ConflictStatus int
+	// Unfenced are actions of commits whose file conditions are not enforced, as create: one that is there is written over; or update,
+	// move, delete: last_commit_id is not looked at. Whether CodeArts enforces them is not documented.
+	Unfenced []string
 	// RunZone is the zone in which the times of a list of runs are read, which is not documented; nil is +08:00.
 	RunZone *time.Location
 	// Region stands in records; "" is cn-north-4.
