@@ -20,9 +20,11 @@ func scriptCommands(t *testing.T) map[string]func(ts *testscript.TestScript, neg
 			ts.Setenv("MILLRACE_NATS_URL", b.URL())
 			ts.Setenv("NATS_MONITOR", b.Monitor())
 		},
-		// codearts serves a fake CodeArts until the end of the script, at $CODEARTS.
-		"codearts": func(ts *testscript.TestScript, _ bool, _ []string) {
-			fake := codeartstest.New(codeartstest.Options{})
+		// codearts serves a fake CodeArts with a repository until the end of the script, at $CODEARTS. Its arguments are actions whose
+		// conditions it does not enforce.
+		"codearts": func(ts *testscript.TestScript, _ bool, args []string) {
+			fake := codeartstest.New(codeartstest.Options{Unfenced: args})
+			fake.AddRepository(codeartstest.Repository{ID: "2111000001", Path: "shop/orders"})
 			server := httptest.NewServer(fake)
 			ts.Defer(server.Close)
 			ts.Defer(fake.Close)

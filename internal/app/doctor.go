@@ -59,6 +59,9 @@ type Point struct {
 	Verdict Verdict `json:"verdict"`
 	Text    string  `json:"text"`
 	Remedy  string  `json:"remedy,omitempty"`
+	// Status and ErrorCode are what CodeArts answered, where a probe tried something.
+	Status    int    `json:"status,omitempty"`
+	ErrorCode string `json:"error_code,omitempty"`
 }
 
 // Diagnosis is what the doctor found. Points of one code may come several times, one for each thing found.
@@ -103,11 +106,13 @@ type DoctorOptions struct {
 	Monitors []string
 	// Disk looks at what a folder is on. nil: as the system says.
 	Disk func(folder string) (Disk, error)
+	// Probe, if not nil, has the doctor try on a branch of its own what CodeArts enforces.
+	Probe *Probe
 }
 
 // Doctor looks at what receivers and workers of a configuration would meet: the configuration itself (read as Load reads it), the rules,
-// the broker and its stores, and each CodeArts connection. It makes and changes nothing; it signs in to CodeArts and asks Build and Repo
-// for something that is not there.
+// the broker and its stores, and each CodeArts connection. It signs in to CodeArts and asks Build and Repo for something that is not there.
+// Without a probe it makes and changes nothing.
 func Doctor(ctx context.Context, path string, environ []string, opts DoctorOptions) *Diagnosis {
 	if opts.Disk == nil {
 		opts.Disk = diskOf
@@ -130,6 +135,9 @@ func Doctor(ctx context.Context, path string, environ []string, opts DoctorOptio
 	lazy, how := asked.lazy(servers)
 	d.journal(cfg, opts.Disk, lazy, how)
 	d.codeArts(ctx, cfg, files)
+	if opts.Probe != nil {
+		d.probe(ctx, cfg, *opts.Probe)
+	}
 	return d
 }
 
