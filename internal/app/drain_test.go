@@ -181,3 +181,23 @@ func TestEveryOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestIdleConnectionsHoldNobody: a receiver that is told to stop waits for no connection that says nothing, or is slow to say what it wants.
+func TestIdleConnectionsHoldNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, settings{})
+	r := w.startChild("receiver", childRole+"=receiver", "MILLRACE_RECEIVER_DRAIN=10m")
+	w.receiver = r.addr
+	w.deliver(probe("push", "kept open"))
+	for _, said := range []string{"", "POST /hooks/shop HTTP/1.1\r\nHost: te"} {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(w.receiver, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, said); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.stop()
+}

@@ -28,7 +28,15 @@ func servers() map[string]func(ctx context.Context, cfg *config.Config) error {
 // TestNothingIsLeftRunning: after the end of its context a server has stopped all it started. It is not parallel, for it looks at
 // the goroutines of the whole process.
 func TestNothingIsLeftRunning(t *testing.T) {
-	w := newWorld(t, settings{Restarts: true})
+	for _, durability := range []string{"broker", "journal"} {
+		t.Run(durability, func(t *testing.T) {
+			nothingIsLeftRunning(t, settings{Restarts: true, Durability: durability, DrainDelay: "50ms"})
+		})
+	}
+}
+
+func nothingIsLeftRunning(t *testing.T, s settings) {
+	w := newWorld(t, s)
 	w.broker.Stop() // a server of NATS has goroutines of its own
 	before := goleak.IgnoreCurrent()
 	w.broker.Start()
