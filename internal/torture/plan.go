@@ -36,14 +36,14 @@ func brokerFaults() []string { return []string{killBroker, killLeader, pauseBrok
 // otherFaults may overlap each other and anything else.
 func otherFaults() []string {
 	return []string{
-		killReceiver, killWorker, killAtLine, pauseReceiver, pauseWorker, pauseAtLine, partitionWorker, partitionDoor, journalFull,
+		killReceiver, killWorker, pauseReceiver, pauseWorker, partitionWorker, partitionDoor, journalFull,
 		codeArtsSlow, codeArtsFailing, codeArtsCut, robotsSlow, robotsFailing, robotsCut,
 	}
 }
 
 // allFaults are the kinds a run must have seen.
 func allFaults() []string {
-	return append(append(brokerFaults(), otherFaults()...), killBetween)
+	return append(append(brokerFaults(), otherFaults()...), killBetween, killAtLine, pauseAtLine)
 }
 
 // fault is one fault of a plan.
@@ -58,6 +58,7 @@ type fault struct {
 const (
 	brokerEvery  = 20 * time.Second // an election may take 9 s
 	otherEvery   = 3 * time.Second
+	atLineEvery  = 8 * time.Second
 	betweenEvery = 1800 * time.Millisecond
 )
 
@@ -67,7 +68,19 @@ func plan(seed uint64, length time.Duration) []fault {
 	all := spread(rnd, brokerFaults(), length, brokerEvery, 1500*time.Millisecond, 4*time.Second)
 	all = append(all, spread(rnd, otherFaults(), length, otherEvery, 500*time.Millisecond, 3500*time.Millisecond)...)
 	all = append(all, spread(rnd, []string{killBetween}, length, betweenEvery, 50*time.Millisecond, 300*time.Millisecond)...)
+	all = append(all, atLines(rnd, killAtLine, length)...)
+	all = append(all, atLines(rnd, pauseAtLine, length)...)
 	slices.SortStableFunc(all, func(a, b fault) int { return int(a.At - b.At) })
+	return all
+}
+
+// atLines are faults of a kind whose picks are one line after the other.
+func atLines(rnd *rand.Rand, kind string, length time.Duration) []fault {
+	all := spread(rnd, []string{kind}, length, atLineEvery, 50*time.Millisecond, 300*time.Millisecond)
+	first := rnd.Uint64N(1000)
+	for i := range all {
+		all[i].Pick = first + uint64(i)
+	}
 	return all
 }
 

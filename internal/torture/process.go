@@ -46,6 +46,7 @@ type process struct {
 	crashes int           // how often it ended by itself
 	over    chan struct{} // closed when it has been stopped
 	gone    int           // how often it ended
+	last    string        // line it wrote
 }
 
 // keep starts the process and keeps it running.
@@ -118,6 +119,7 @@ func (p *process) read(cmd *exec.Cmd, out io.Reader) {
 		line, err := lines.ReadBytes('\n')
 		if len(line) > 0 {
 			_, _ = p.log.Write(line)
+			p.remember(line)
 			if p.line != nil {
 				p.line(line)
 			}
@@ -129,6 +131,13 @@ func (p *process) read(cmd *exec.Cmd, out io.Reader) {
 			return
 		}
 	}
+}
+
+// remember keeps a line for whoever wants to know why the process is not ready.
+func (p *process) remember(line []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = string(line[:min(len(line), 500)])
 }
 
 func (p *process) begin(pid int) {
@@ -172,7 +181,9 @@ func (p *process) current() int {
 func (p *process) awaitReady(ctx context.Context) error {
 	err := until(ctx, readyWithin, p.up.Load)
 	if err != nil {
-		return fmt.Errorf("%s is not ready: %w", p.name, err)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return fmt.Errorf("%s is not ready: %w; it ended %d times, and its last word was: %s", p.name, err, p.gone, p.last)
 	}
 	return nil
 }
