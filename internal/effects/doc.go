@@ -24,7 +24,7 @@
 // sent, so that of two copies of one message, which a crash or a redelivered event leaves behind,
 // one is sent. It can be sent again only when the worker dies, or its
 // record cannot be written, between the target's answer and the record that follows it at once
-// (one write to the broker, a millisecond or so), or when the target took the message and its
+// (one write to the broker, a millisecond or so; docs/reliability has the figures), or when the target took the message and its
 // answer was lost.
 //
 // When a commit or a build has ended, well or not, the actions that named its result are rendered and put
