@@ -42,13 +42,20 @@ func (j *Journal) append(e *events.Event) (*entry, error) {
 	return w, j.enqueue(w)
 }
 
-// await waits for the next that an entry is told. If ctx ends first the error says so, and the event may become part of the journal all the
-// same; unless it has just become so.
-func (j *Journal) await(ctx context.Context, w *entry) error {
-	select {
-	case err := <-w.told:
-		return err
-	case <-ctx.Done():
+// await waits for the next that an entry is told, and meanwhile writes what waits if it gets the pen, which may be nil. If ctx ends first the
+// error says so, and the event may become part of the journal all the same; unless it has just become so.
+func (j *Journal) await(ctx context.Context, w *entry, pen chan<- struct{}) error {
+	for done := false; !done; {
+		select {
+		case pen <- struct{}{}:
+			j.writeQueue(false)
+			<-j.pen
+			pen = nil
+		case err := <-w.told:
+			return err
+		case <-ctx.Done():
+			done = true
+		}
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -84,16 +91,37 @@ func (j *Journal) enqueue(w *entry) error {
 	return nil
 }
 
-// commit writes what waits, batch after batch, until the journal is closed and nothing waits any more.
+// commit syncs what is written, again and again, until the journal is closed and nothing waits any more. Requests write what they bring
+// themselves; what they may not, for want of a segment, is left to it.
 func (j *Journal) commit() {
 	for range j.arrived {
-		for batch, size := j.take(); len(batch) > 0; batch, size = j.take() {
-			j.write(batch, size)
-		}
-		if j.old() {
-			j.seal()
+		for j.turn() {
 		}
 	}
+}
+
+// turn writes what waits, syncs what is written and tells those who wait for it. It is false if there was nothing.
+func (j *Journal) turn() bool {
+	j.pen <- struct{}{}
+	wrote := j.writeQueue(true)
+	batch, out := j.written, j.out
+	j.written = nil
+	<-j.pen
+	if len(batch) == 0 {
+		return wrote
+	}
+	err := out.sync()
+	if err == nil {
+		j.kept(batch)
+		return true
+	}
+	j.pen <- struct{}{}
+	batch = append(batch, j.written...) // during the sync
+	j.written = nil
+	j.distrust()
+	<-j.pen
+	j.refuse(batch, err)
+	return true
 }
 
 // old tells whether the active segment has lasted long enough.
@@ -102,14 +130,22 @@ func (j *Journal) old() bool {
 	return s != nil && s.synced > 0 && j.opts.Now().Sub(s.begun) >= j.segmentAge
 }
 
-// take is the next batch and its size in bytes.
-func (j *Journal) take() (batch []*entry, size int64) {
+// take is the next batch. If nothing is to be synced before, fresh, it has a record if there is one; else it has what may still be added to
+// the active segment. The pen is held.
+func (j *Journal) take(fresh bool) (batch []*entry, size int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	limit := int64(maxBatch)
+	if !fresh {
+		if j.active == nil || j.broken || j.failing != nil || j.old() {
+			return nil, 0
+		}
+		limit = min(limit-(j.end-j.active.synced), j.segmentBytes-j.end)
+	}
 	taken := 0
 	for _, w := range j.queue {
 		length := int64(len(w.record))
-		if len(batch) > 0 && size+length > maxBatch {
+		if size+length > limit && (!fresh || taken > 0) {
 			break
 		}
 		batch = append(batch, w)
@@ -124,46 +160,60 @@ func (j *Journal) take() (batch []*entry, size int64) {
 	return batch, size
 }
 
-// write puts a batch on the disk and tells those who wait. It is all there or none of it is. What was written is published while the disk
-// syncs, so an event whose sync fails is refused and may be with the broker all the same.
-func (j *Journal) write(batch []*entry, size int64) {
-	err := j.room(size)
-	if err == nil {
-		j.batch = j.batch[:0]
-		for _, w := range batch {
-			seal(w.record, j.active.salt)
-			j.batch = append(j.batch, w.record...)
+// writeQueue writes a batch of what waits, and tells whether there was one. It is all written or none of it is. Then its requests may
+// publish, while it is synced: so an event whose sync fails is refused and may be with the broker all the same. The pen is held; commit
+// alone begins and ends segments.
+func (j *Journal) writeQueue(commit bool) bool {
+	fresh := commit && len(j.written) == 0
+	if fresh && j.broken {
+		j.distrust()
+	}
+	batch, size := j.take(fresh)
+	if len(batch) == 0 {
+		if fresh && j.old() {
+			j.seal()
 		}
-		if _, err = j.out.Write(j.batch); err == nil {
-			j.fly(batch)
-			err = j.out.sync()
-		}
-		if err != nil {
-			j.distrust()
+		return false
+	}
+	if fresh {
+		if err := j.room(size); err != nil {
+			j.refuse(batch, err)
+			return true
 		}
 	}
+	j.batch = j.batch[:0]
+	for _, w := range batch {
+		seal(w.record, j.active.salt)
+		j.batch = append(j.batch, w.record...)
+	}
+	_, err := j.out.Write(j.batch)
 	if cap(j.batch) > 2*maxBatch {
 		j.batch = nil
 	}
-	j.tell(batch, size, err)
+	if err != nil {
+		if j.broken = true; fresh {
+			j.distrust()
+		}
+		j.refuse(batch, err)
+		return true
+	}
+	j.written = append(j.written, batch...)
+	j.fly(batch)
+	return true
 }
 
 // fly lets the requests of a batch that is written publish their events. A disk that has failed has to show that it can sync first.
 func (j *Journal) fly(batch []*entry) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.link != open || j.failing != nil {
-		return
-	}
-	s := j.active
-	at := s.synced
 	for _, w := range batch {
-		if !w.abandoned {
-			w.segment, w.at, w.epoch, w.flying = s, at, j.epoch, true
-			s.flying[at] = true
+		w.segment, w.at, w.epoch = j.active, j.end, j.epoch
+		j.end += int64(len(w.record))
+		if j.link == open && j.failing == nil && !w.abandoned {
+			w.flying = true
+			w.segment.flying[w.at] = true
 			w.told <- nil
 		}
-		at += int64(len(w.record))
 	}
 }
 
@@ -192,7 +242,7 @@ func (j *Journal) room(size int64) error {
 	}
 	j.number++
 	j.mu.Lock()
-	j.active, j.out = s, out
+	j.active, j.out, j.end = s, out, 0
 	j.segments = append(j.segments, s)
 	j.mu.Unlock()
 	return nil
@@ -204,7 +254,7 @@ func (j *Journal) seal() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.active.sealed = true
-	j.active, j.out = nil, nil
+	j.active, j.out, j.broken = nil, nil, false
 }
 
 // distrust ends a segment to which a write has failed: what the system then has in memory need not be what is on the disk. What was
@@ -222,36 +272,38 @@ func (j *Journal) distrust() {
 	j.drop(s)
 }
 
-// tell says to those who wait what became of their records.
-func (j *Journal) tell(batch []*entry, size int64, err error) {
+// refuse says to those who wait that nothing of theirs is kept.
+func (j *Journal) refuse(batch []*entry, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.waiting -= size
-	if err != nil {
-		if j.failing == nil {
-			j.opts.Log.Error().Err(err).Int("events", len(batch)).Msg("journal failed")
-		}
-		j.failing = err
-		for _, w := range batch {
-			if w.flying {
-				delete(w.segment.flying, w.at)
-			}
-			w.settle(fmt.Errorf("%w: %w", ErrDisk, err))
-		}
-		signal(j.work) // the door may have waited for one of them
-		return
+	if j.failing == nil {
+		j.opts.Log.Error().Err(err).Int("events", len(batch)).Msg("journal failed")
 	}
+	j.failing = err
+	for _, w := range batch {
+		j.waiting -= int64(len(w.record))
+		if w.flying {
+			delete(w.segment.flying, w.at)
+		}
+		w.settle(fmt.Errorf("%w: %w", ErrDisk, err))
+	}
+	signal(j.work) // the door may have waited for one of them
+}
+
+// kept says to those who wait that their records are synced.
+func (j *Journal) kept(batch []*entry) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	if j.failing != nil {
 		j.opts.Log.Info().Msg("journal mended")
 		j.failing = nil
 	}
-	s := j.active
-	j.used += size
 	for _, w := range batch {
-		at := s.synced
-		s.synced += int64(len(w.record))
+		size := int64(len(w.record))
+		j.waiting -= size
+		j.used += size
+		w.segment.synced = w.at + size
 		if !w.flying || w.abandoned {
-			w.segment, w.at = s, at
 			j.leave(w)
 		}
 		w.record = nil

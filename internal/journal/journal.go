@@ -58,17 +58,22 @@ type Journal struct {
 	segmentBytes int64
 	segmentAge   time.Duration
 
-	// Those of commit alone, but for active, which others read under mu.
-	out    file
-	batch  []byte
-	number uint64 // of the newest segment
+	pen chan struct{} // holds a value while somebody writes
+
+	// Who has the pen has these. active is also read under mu, and only commit changes it.
+	active  *segment // nil: the next write makes one
+	out     file
+	end     int64    // of what is written to it
+	written []*entry // and not synced yet
+	broken  bool     // what follows end is not whole
+	batch   []byte
+	number  uint64 // of the newest segment
 
 	mu       sync.Mutex
-	active   *segment // nil: the next write makes one
 	segments []*segment
 	used     int64 // bytes in the segments
 	queue    []*entry
-	waiting  int64 // bytes in the queue and in the batch being written
+	waiting  int64 // bytes that are not synced yet
 	failing  error // of the last write, nil when it went well
 	link     link
 	refusal  error // why the broker refuses
@@ -76,7 +81,7 @@ type Journal struct {
 	lost     bool // the broker: nobody knows what it has
 	closed   bool
 
-	arrived chan struct{} // something is in the queue
+	arrived chan struct{} // something is to be synced
 	work    chan struct{} // something is to be published from the files
 	again   chan struct{} // the broker was found again
 	stop    context.CancelFunc
@@ -122,7 +127,7 @@ func (o *Options) check() error {
 func openOn(d disk, opts Options) (*Journal, error) {
 	j := &Journal{
 		opts: opts, disk: d, release: func() error { return nil },
-		arrived: make(chan struct{}, 1), work: make(chan struct{}, 1), again: make(chan struct{}, 1),
+		pen: make(chan struct{}, 1), arrived: make(chan struct{}, 1), work: make(chan struct{}, 1), again: make(chan struct{}, 1),
 	}
 	j.segmentBytes, j.segmentAge = segmentShape(opts.MaxBytes, opts.Hold)
 	all, strange, err := find(d, opts.Now())

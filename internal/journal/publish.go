@@ -19,13 +19,13 @@ func (j *Journal) PublishEvent(ctx context.Context, e *events.Event) (duplicate 
 	if err != nil {
 		return false, err
 	}
-	if err := j.await(ctx, w); err != nil || !w.flying {
+	if err := j.await(ctx, w, j.pen); err != nil || !w.flying {
 		return false, err // what does not fly is published from the file
 	}
 	waiting, cancel := context.WithTimeout(context.WithoutCancel(ctx), j.opts.Wait)
 	defer cancel()
 	duplicate, publishing := j.opts.Broker.PublishEvent(waiting, e)
-	if err := j.await(ctx, w); err != nil || !w.flying {
+	if err := j.await(ctx, w, nil); err != nil || !w.flying {
 		return false, err
 	}
 	j.landed(w, e, publishing)
