@@ -47,6 +47,7 @@ func Receiver(ctx context.Context, cfg *config.Config, logs io.Writer, ready fun
 		Sources:        sources(cfg),
 		Publisher:      publisher,
 		MaxBody:        int64(cfg.Receiver.MaxBody),
+		InFlight:       int64(cfg.Receiver.InFlightBytes),
 		PublishTimeout: cfg.Receiver.PublishTimeout,
 		Check:          check,
 		Log:            log,
@@ -116,7 +117,10 @@ func sources(cfg *config.Config) []ingest.Source {
 	var all []ingest.Source
 	for _, name := range posting(cfg) {
 		s := cfg.Sources[name]
-		src := ingest.Source{Name: name, Verify: ingest.Verify{Scheme: s.Verify, Headers: s.Headers}}
+		src := ingest.Source{
+			Name: name, Verify: ingest.Verify{Scheme: s.Verify, Headers: s.Headers},
+			Limits: ingest.Limits{Rate: s.MaxRate, Burst: s.MaxBurst, InFlight: s.MaxInFlight},
+		}
 		for _, secret := range s.Secrets {
 			src.Verify.Secrets = append(src.Verify.Secrets, ingest.Secret(secret.Reveal()))
 		}

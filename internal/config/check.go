@@ -94,7 +94,7 @@ func (l *loader) checkSource(p string, s Source, connections map[string]CodeArts
 
 // checkPolled tests a source whose builds are asked for.
 func (l *loader) checkPolled(p string, b CodeArtsBuilds, connections map[string]CodeArts) {
-	for _, key := range []string{"verify", "headers", "secrets", "id_from", "sends"} {
+	for _, key := range []string{"verify", "headers", "secrets", "id_from", "sends", "max_rate", "max_burst", "max_in_flight"} {
 		if l.isSet(p + "." + key) {
 			l.reportAt(p+"."+key, faultf("remove "+key+", or make two sources of it", "%s asks for builds and takes no deliveries, so it has no %s", p, key))
 		}

@@ -36,6 +36,7 @@ type NATS struct {
 type Receiver struct {
 	Listen         string        `key:"listen" default:"127.0.0.1:8080" check:"listen" doc:"Address and port. :8080 listens on every interface."`
 	MaxBody        Bytes         `key:"max_body" default:"768KiB" min:"1KiB" max:"768KiB" doc:"Largest delivery taken; a larger one is answered 413."`
+	InFlightBytes  Bytes         `key:"in_flight_bytes" default:"64MiB" min:"4MiB" doc:"How much memory deliveries that are being read or stored may take together; more are answered 503 with Retry-After. With several sources each may take half of it."`
 	Durability     string        `key:"durability" default:"journal" oneof:"journal|broker" doc:"What a 2xx promises: journal = the event is written to this machine's disk, and published until the stream has it; broker = the stream has acknowledged it."`
 	Journal        Journal       `key:"journal" doc:"The journal of durability: journal."`
 	AdminListen    string        `key:"admin_listen" default:"127.0.0.1:9080" check:"admin" doc:"Address and port of /livez, /readyz and /metrics, which ask for no password: keep it where only your monitoring reaches it. off = none."`
@@ -61,6 +62,9 @@ type Source struct {
 	IDFrom         []string       `key:"id_from" check:"field" doc:"Fields of the body that together are the delivery id (object_attributes.iid), or body for a digest of all of it. Empty: the sender's own id."`
 	Sends          []string       `key:"sends" check:"event_types" doc:"Types of events, or globs of them, that come from here (build.*), for checks of rules; nothing is refused for it. Empty: what a forge sends, all but build.*."`
 	Weight         int            `key:"weight" default:"1" min:"1" max:"100" doc:"Its part of what a worker does at the same time, while all sources have work: twice that of a source with half of it. Who has no work leaves its part to the others."`
+	MaxRate        int            `key:"max_rate" default:"0" min:"0" max:"100000" doc:"Deliveries a second that one receiver takes from here in the long run; more are answered 429 with Retry-After, and are lost if the sender does not send again. 0: any number."`
+	MaxBurst       int            `key:"max_burst" default:"0" min:"0" max:"100000" doc:"Deliveries that may come at once before max_rate holds them back. 0: as many as max_rate."`
+	MaxInFlight    int            `key:"max_in_flight" default:"0" min:"0" max:"100000" doc:"Deliveries from here that one receiver stores at the same time; more are answered 429 with Retry-After. 0: any number, within receiver.in_flight_bytes."`
 	CodeArtsBuilds CodeArtsBuilds `key:"codearts_builds" doc:"Instead of taking deliveries: workers ask CodeArts for the builds of a project, and each that has finished is an event build.finished. Of the other settings only weight goes with it."`
 }
 

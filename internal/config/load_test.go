@@ -92,7 +92,7 @@ func TestDefaults(t *testing.T) {
 			URL: "nats://127.0.0.1:4222", DuplicateWindow: 20 * time.Minute,
 			EventsMaxBytes: 2 << 30, RecordsMaxBytes: 1 << 30, DeadMaxBytes: 512 << 20,
 		},
-		Receiver: config.Receiver{Listen: "127.0.0.1:8080", MaxBody: 768 << 10, Durability: "journal", Journal: config.Journal{Dir: "journal", MaxBytes: 2 << 30, Hold: 10 * time.Minute}, Drain: 25 * time.Second, DrainDelay: 3 * time.Second, PublishTimeout: 5 * time.Second, CheckRate: 10, AdminListen: "127.0.0.1:9080"},
+		Receiver: config.Receiver{Listen: "127.0.0.1:8080", MaxBody: 768 << 10, InFlightBytes: 64 << 20, Durability: "journal", Journal: config.Journal{Dir: "journal", MaxBytes: 2 << 30, Hold: 10 * time.Minute}, Drain: 25 * time.Second, DrainDelay: 3 * time.Second, PublishTimeout: 5 * time.Second, CheckRate: 10, AdminListen: "127.0.0.1:9080"},
 		Worker: config.Worker{
 			RulesFrom: "files", AdminListen: "127.0.0.1:9081",
 			ReloadEvery: 2 * time.Second,

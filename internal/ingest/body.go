@@ -67,16 +67,17 @@ func isJSON(contentType string) bool {
 }
 
 // readBody reads the whole body into buf, at most limit bytes of it. w is told when there
-// is more, so that the connection is not used again.
-func readBody(w http.ResponseWriter, r *http.Request, buf *[]byte, limit int64) *refusal {
-	if r.ContentLength > limit {
-		return refuseSize()
-	}
+// is more, so that the connection is not used again. more is asked before buf gets larger.
+func readBody(w http.ResponseWriter, r *http.Request, buf *[]byte, limit int64, more func(bytes int) bool) *refusal {
 	body := http.MaxBytesReader(w, r.Body, limit)
 	data := (*buf)[:0]
 	for {
 		if len(data) == cap(data) {
-			data = append(data, 0)[:len(data)]
+			larger := min(2*cap(data), int(limit)+1) // one more, to see that there is an end
+			if !more(larger - cap(data)) {
+				return refuseBusy()
+			}
+			data = append(make([]byte, 0, larger), data...)
 		}
 		n, err := body.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]

@@ -142,7 +142,7 @@ func (s *Server) question(c echo.Context) (Question, *refusal) {
 	}
 	buf := s.buffers.get()
 	defer s.buffers.put(buf)
-	if refused := readBody(c.Response().Writer, r, buf, maxQuestion); refused != nil {
+	if refused := readBody(c.Response().Writer, r, buf, maxQuestion, func(int) bool { return true }); refused != nil {
 		return Question{}, refused
 	}
 	q, ok := parseQuestion(*buf)

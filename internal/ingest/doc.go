@@ -2,8 +2,8 @@
 // them, and answers 202 only for what is stored.
 //
 // It owns the route of deliveries, POST /hooks/{source}, the order in which a delivery is refused
-// (unknown source 404, method 405, media type 415, size 413, sender 401, syntax 400), the
-// id an event gets, and what the sender is told. It is the only package that imports Echo.
+// (unknown source 404, method 405, media type 415, announced size 413, a token that is wrong 401, no memory 503, size 413, sender 401,
+// syntax 400, too much of this source 429), the id an event gets, and what the sender is told. It is the only package that imports Echo.
 // A second route, POST /v1/webhooks/check, is for operators with a token, and only there if a
 // [Checker] is.
 //

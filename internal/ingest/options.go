@@ -31,6 +31,9 @@ type Options struct {
 	// MaxBody is the largest body accepted, in bytes. 0 means events.MaxBody, which
 	// is also the most it may be.
 	MaxBody int64
+	// InFlight is how many bytes the deliveries under way may take together; more are answered 503. 0 means 64 MiB, the least
+	// is 4 MiB. Where there is more than one source each may take half of it.
+	InFlight int64
 	// Check is the second route: addresses are checked for who has a token. The zero value
 	// is none.
 	Check Check
@@ -55,6 +58,8 @@ type Source struct {
 	// first of the headers webhook-id, X-GitHub-Delivery, X-GitCode-Delivery,
 	// X-Gitea-Delivery and Idempotency-Key (GitLab), then the body's uuid (CodeArts Repo).
 	IDFrom IDFrom
+	// Limits bound what is taken from it; more is answered 429.
+	Limits Limits
 }
 
 // The schemes of [Verify].
@@ -100,6 +105,8 @@ const (
 	defaultPublishTimeout = 5 * time.Second
 	maxPublishTimeout     = 30 * time.Second
 	defaultRetryAfter     = 5 * time.Second
+	defaultInFlight       = 64 << 20
+	minInFlight           = 4 << 20
 )
 
 // withDefaults fills in what was left out. The error names all that is wrong.
@@ -117,6 +124,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.PublishTimeout < 0 || o.PublishTimeout > maxPublishTimeout {
 		errs = append(errs, fmt.Errorf("the publish timeout is %s, it must be between 0 and %s", o.PublishTimeout, maxPublishTimeout))
 	}
+	if o.InFlight < 0 || o.InFlight > 0 && o.InFlight < minInFlight {
+		errs = append(errs, fmt.Errorf("what may be under way is %d bytes, it must be %d or more", o.InFlight, minInFlight))
+	}
 	if o.RetryAfter < 0 {
 		errs = append(errs, fmt.Errorf("retry after is %s, it must not be negative", o.RetryAfter))
 	}
@@ -125,6 +135,7 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	o.MaxBody = orDefault(o.MaxBody, events.MaxBody)
 	o.PublishTimeout = orDefault(o.PublishTimeout, defaultPublishTimeout)
+	o.InFlight = orDefault(o.InFlight, defaultInFlight)
 	o.RetryAfter = orDefault(o.RetryAfter, defaultRetryAfter)
 	if o.Now == nil {
 		o.Now = time.Now
@@ -145,6 +156,7 @@ type source struct {
 	name   string
 	verify verifier
 	idFrom IDFrom
+	limits limiter
 }
 
 func newSource(s Source) (*source, error) {
@@ -154,6 +166,9 @@ func newSource(s Source) (*source, error) {
 		errs = append(errs, errors.New("the name must be 1 to 40 of a-z, 0-9 and -"))
 	case s.Name == events.SourceSchedule:
 		errs = append(errs, errors.New("this name is taken by Millrace's own schedules"))
+	}
+	if l := s.Limits; l.Rate < 0 || l.Burst < 0 || l.InFlight < 0 {
+		errs = append(errs, errors.New("a limit is negative"))
 	}
 	verify, err := newVerifier(s.Verify)
 	if err != nil {
@@ -168,6 +183,7 @@ func newSource(s Source) (*source, error) {
 	return &source{
 		name:   s.Name,
 		verify: verify,
+		limits: newLimiter(s.Limits),
 		idFrom: IDFrom{Body: s.IDFrom.Body, Fields: slices.Clone(s.IDFrom.Fields)},
 	}, errors.Join(errs...)
 }

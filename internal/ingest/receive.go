@@ -16,14 +16,21 @@ import (
 func (s *Server) receive(c echo.Context) error {
 	began := s.opts.Now()
 	src := s.sources[c.Param("source")] // not nil, see routed
-	e, refused := s.read(c, src)
+	hold := &hold{memory: s.memory, source: src}
+	defer hold.end()
+	e, refused := s.read(c, src, hold)
 	if refused != nil {
 		s.refuse(c, src.name, refused)
 		return nil
 	}
+	leave, refused := src.limits.enter(s.opts.Now())
+	if refused != nil {
+		s.refuse(c, src.name, refused)
+		return nil
+	}
+	defer leave()
 	duplicate, err := s.publish(c.Request().Context(), e)
 	if err != nil {
-		c.Response().Header().Set("Retry-After", s.retryAfter)
 		s.refuse(c, src.name, refuseUnstored(err))
 		return nil
 	}
@@ -32,20 +39,33 @@ func (s *Server) receive(c echo.Context) error {
 }
 
 // read makes a delivery an event, or says why it is none.
-func (s *Server) read(c echo.Context, src *source) (*events.Event, *refusal) {
+func (s *Server) read(c echo.Context, src *source, hold *hold) (*events.Event, *refusal) {
 	r := c.Request()
 	if refused := checkMedia(r.Header); refused != nil {
 		return nil, refused
 	}
 	buf := s.buffers.get()
 	defer s.buffers.put(buf)
-	if refused := readBody(c.Response().Writer, r, buf, s.opts.MaxBody); refused != nil {
+	if r.ContentLength > s.opts.MaxBody {
+		return nil, refuseSize()
+	}
+	if _, early := src.verify.(*token); early && !src.verify.verify(r.Header, nil, s.opts.Now()) {
+		return nil, refuseSender() // it need not be read to know
+	}
+	if !hold.more(cap(*buf)) {
+		return nil, refuseBusy()
+	}
+	if refused := readBody(c.Response().Writer, r, buf, s.opts.MaxBody, hold.more); refused != nil {
 		return nil, refused
 	}
 	body, now := *buf, s.opts.Now()
 	if !src.verify.verify(r.Header, body, now) {
 		return nil, refuseSender()
 	}
+	if !hold.more(len(body)) {
+		return nil, refuseBusy()
+	}
+	defer hold.less(cap(*buf)) // what is kept of it is the copy
 	scanned, err := events.Scan(body, kindHint(r.Header))
 	if err != nil {
 		return nil, refuseSyntax(err)
@@ -94,6 +114,9 @@ func (s *Server) refuse(c echo.Context, source string, why *refusal) {
 		line = line.Str("source", source)
 	}
 	line.AnErr("error", why.cause).Msg("event refused")
+	if why.status == http.StatusServiceUnavailable {
+		why.after = s.retryAfter
+	}
 	s.tell(c, why)
 }
 
@@ -101,6 +124,9 @@ func (s *Server) refuse(c echo.Context, source string, why *refusal) {
 func (*Server) tell(c echo.Context, why *refusal) {
 	if c.Response().Committed {
 		return
+	}
+	if why.after != "" {
+		c.Response().Header().Set("Retry-After", why.after)
 	}
 	body, _ := jsontext.AppendQuote([]byte(`{"error":`), why.text)
 	answer(c, why.status, append(body, "}\n"...))

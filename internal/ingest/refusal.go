@@ -13,6 +13,7 @@ type refusal struct {
 	reason string // a code, for the log
 	text   string // a sentence, for the sender
 	cause  error  // for the log only
+	after  string // Retry-After in seconds, "" for none
 	level  zerolog.Level
 }
 
@@ -59,6 +60,11 @@ func refuseSender() *refusal {
 // refuseSyntax tells the sender what [events.Scan] said, which is safe.
 func refuseSyntax(err error) *refusal {
 	return refuse(http.StatusBadRequest, "not_json", err.Error())
+}
+
+// refuseBusy is for what there is no memory for. It is not about the one who sent it.
+func refuseBusy() *refusal {
+	return refuse(http.StatusServiceUnavailable, "busy", "too much is under way here, please send it again later")
 }
 
 func refuseUnstored(err error) *refusal {

@@ -27,6 +27,7 @@ type Server struct {
 	sources    map[string]*source
 	retryAfter string
 	buffers    buffers
+	memory     *memory
 	checks     *checks // nil: no such route
 	echo       *echo.Echo
 	leaving    atomic.Bool
@@ -47,6 +48,7 @@ func New(opts Options) (*Server, error) {
 		opts:       opts,
 		sources:    sources,
 		checks:     newChecks(check),
+		memory:     newMemory(opts.InFlight, len(sources)),
 		retryAfter: strconv.Itoa(int(math.Ceil(opts.RetryAfter.Seconds()))),
 		echo:       echo.New(),
 	}
