@@ -191,7 +191,11 @@ func (a *account) past(e *trial.Explained) bool {
 }
 
 func printAction(out io.Writer, would string, a *rules.Action) {
-	fmt.Fprintf(out, "  %s%s (%s)", would, a.Kind, a.ID)
+	name := a.ID
+	if a.Deadline != "" {
+		name += ", deadline " + a.Deadline
+	}
+	fmt.Fprintf(out, "  %s%s (%s)", would, a.Kind, name)
 	switch {
 	case a.Deferred != nil:
 		fmt.Fprintf(out, ", when %s is done\n", strings.Join(a.Waits, " and "))

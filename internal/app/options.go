@@ -184,6 +184,9 @@ func effectSettings(cfg *config.Config) effects.Settings {
 		// Commits that wait for a busy branch may hold no more than half of the places, nor builds of a busy task.
 		BranchQueue: max(w.Concurrency.Commit/2, 1), JobQueue: max(w.Concurrency.Build/2, 1),
 		BuildTrigger: w.BuildTrigger,
+		Deadline: map[string]time.Duration{
+			rules.KindCommit: w.Deadline.Commit, rules.KindBuild: w.Deadline.Build, rules.KindAlert: w.Deadline.Alert, rules.KindNotify: w.Deadline.Notify,
+		},
 	}
 	for name, c := range cfg.CodeArts {
 		s.ClientTimeout = max(s.ClientTimeout, c.Timeout)

@@ -170,9 +170,10 @@ func (a *Archive) ReplayEvent(ctx context.Context, e *events.Event, letters Even
 	return r, nil
 }
 
-// header is the header of a message that is put once more.
+// header is the header of a message that is put once more. Deadlines of what follows from it count from now.
 func (a *Archive) header(from map[string]string, force bool) map[string]string {
 	h := maps.Clone(from)
+	h[effects.HeaderReplayed] = a.now().UTC().Format(time.RFC3339)
 	if delete(h, rules.HeaderForced); force {
 		h[rules.HeaderForced] = rules.Forced{At: a.now(), By: a.person}.Header()
 	}

@@ -212,6 +212,9 @@ func (p *planner) one(ctx context.Context, l *DeadLetter) (*Replay, error) {
 	}
 	r.Effects, r.Told = []Effect{e}, true
 	r.say("%s", p.fate(&e))
+	if l.Class == effects.ClassExpired || e.action.Deadline != "" && e.Will != WillKeep && e.Will != WillSkip {
+		r.say("its deadline counts from the replay")
+	}
 	if e.Will == WillRetry || e.Will == WillGoOn || e.Failed() {
 		err = p.followers(ctx, r, l.action)
 	}

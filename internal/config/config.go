@@ -87,6 +87,7 @@ type Worker struct {
 	ReloadEvery    time.Duration `key:"reload_every" default:"2s" min:"100ms" max:"1h" doc:"How often it is looked whether the rule files, or what is pushed, have changed."`
 	Concurrency    Concurrency   `key:"concurrency" doc:"How much one worker does at the same time."`
 	Retry          Retry         `key:"retry" doc:"What failed and may succeed later is tried again, with growing pauses."`
+	Deadline       Deadline      `key:"deadline" doc:"How long after its event was accepted an action is still carried out, where its rule does not say. Later it is a dead letter of class expired. 0s = at any time."`
 	Circuit        Circuit       `key:"circuit" doc:"Keeps a target, or a host of CodeArts, that answers nothing from being asked again and again; see docs/operations.md."`
 	Settle         time.Duration `key:"settle" default:"60s" min:"0s" max:"1h" doc:"How long after a client's timeout a commit may still land, or a build be started."`
 	ClockSkew      time.Duration `key:"clock_skew" default:"5m" min:"0s" max:"1h" doc:"How far the clock of CodeArts may be from ours."`
@@ -136,6 +137,14 @@ func (l Ladder) Over(other Ladder) Ladder {
 	return Ladder{
 		First: cmp.Or(l.First, other.First), Max: cmp.Or(l.Max, other.Max), GiveUpAfter: cmp.Or(l.GiveUpAfter, other.GiveUpAfter),
 	}
+}
+
+// Deadline is how old the event of an action may be, by kind.
+type Deadline struct {
+	Commit time.Duration `key:"commit" default:"0s" min:"0s" max:"336h" doc:"Commits."`
+	Build  time.Duration `key:"build" default:"0s" min:"0s" max:"336h" doc:"Builds that are started."`
+	Alert  time.Duration `key:"alert" default:"24h" min:"0s" max:"336h" doc:"Readings of alerts. What is due is sent with the next one."`
+	Notify time.Duration `key:"notify" default:"24h" min:"0s" max:"336h" doc:"Messages, those of alerts included."`
 }
 
 // Circuit is when whoever is down is let alone, and for how long.

@@ -98,6 +98,7 @@ func TestDefaults(t *testing.T) {
 			ReloadEvery: 2 * time.Second,
 			Concurrency: config.Concurrency{Match: 4, Run: 16, Commit: 4, Build: 2, Alert: 2, Notify: 2},
 			Retry:       config.Retry{First: 5 * time.Second, Max: 10 * time.Minute, GiveUpAfter: 24 * time.Hour},
+			Deadline:    config.Deadline{Alert: 24 * time.Hour, Notify: 24 * time.Hour},
 			Circuit:     config.Circuit{Failures: 5, First: 5 * time.Second, Max: 2 * time.Minute},
 			Settle:      time.Minute, ClockSkew: 5 * time.Minute, AckWait: 30 * time.Second, Drain: 20 * time.Second, OwnCommitDepth: 3,
 			CodeArtsRate: 20, CodeArtsBurst: 40,

@@ -23,6 +23,9 @@ func (e *Effects) Alert(ctx context.Context, m Message) error {
 	if over, err := e.settled(ctx, a.Key); over || err != nil {
 		return err
 	}
+	if err := e.late(m, a); err != nil {
+		return err // the memory is as it was: the next reading says what is due
+	}
 	log := e.actionLog(a, a.Key)
 	subject := "alert." + rules.Hash(a.Alert.AlertKey)
 	for range maxRaces {

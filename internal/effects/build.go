@@ -69,6 +69,9 @@ func (b *buildRun) try(ctx context.Context) error {
 	if over, err := b.recall(ctx); over || err != nil {
 		return err
 	}
+	if err := b.e.late(b.m, b.a); err != nil {
+		return err
+	}
 	if err := b.e.pass(ctx, b.a); err != nil {
 		return err
 	}

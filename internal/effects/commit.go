@@ -109,6 +109,9 @@ func (c *commitRun) try(ctx context.Context) error {
 	if err := c.notRemoved(ctx); err != nil {
 		return err
 	}
+	if err := c.e.late(c.m, c.a); err != nil {
+		return err
+	}
 	if err := c.e.pass(ctx, c.a); err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ const (
 )
 
 // traceHeaders travel from message to message unread.
-var traceHeaders = [...]string{"traceparent", "tracestate", headerType, headerFailed}
+var traceHeaders = [...]string{"traceparent", "tracestate", headerType, headerFailed, HeaderReplayed}
 
 // Seams is what effects are wired to. All are needed; Notifiers are by the name of their target.
 type Seams struct {
@@ -81,6 +81,10 @@ type Settings struct {
 	// BranchQueue is how many commits to one branch wait for each other in this process, and
 	// JobQueue how many builds of one task; more are parked. Default 64.
 	BranchQueue, JobQueue int
+
+	// Deadline is how long after its event was accepted an action is carried out, by kind, when its rule does not say.
+	// Default: without end.
+	Deadline map[string]time.Duration
 
 	// BuildTrigger is the trigger_type that the service gives to runs started by a call, which
 	// is not documented: in a look-back, a run of another one is not ours. Default "": unknown, any

@@ -19,6 +19,7 @@ const (
 	ClassSize      = "size"     // the commit message is too long for its trailer
 	ClassLookback  = "lookback" // too many commits or runs to tell whether ours is among them
 	ClassTarget    = "target"   // there is no such target
+	ClassExpired   = "expired"  // its deadline has passed
 	// ClassEvaluation: an action that waited for a result cannot be rendered with it.
 	ClassEvaluation = "evaluation"
 )

@@ -38,7 +38,7 @@ func (e *Effects) Notify(ctx context.Context, m Message) error {
 	}
 	defer release()
 	for range maxRaces {
-		if err := e.notify(ctx, a, key, name); !errors.Is(err, errRaced) {
+		if err := e.notify(ctx, m, a, key, name); !errors.Is(err, errRaced) {
 			return err
 		}
 	}
@@ -46,16 +46,18 @@ func (e *Effects) Notify(ctx context.Context, m Message) error {
 }
 
 // notify makes at most one attempt. errRaced: another worker wrote the record; look again.
-func (e *Effects) notify(ctx context.Context, a *rules.Action, key, name string) error {
+func (e *Effects) notify(ctx context.Context, m Message, a *rules.Action, key, name string) error {
 	ledger, err := e.loadAction(ctx, key)
 	if err != nil {
 		return err
 	}
-	before := ledger.rec
-	switch before.State {
-	case stateDone, stateSkipped:
+	before, late := ledger.rec, e.late(m, a)
+	switch {
+	case before.State == stateDone, before.State == stateSkipped:
 		return nil
-	case stateFailed:
+	case before.State == stateFailed && before.Class == ClassExpired && late == nil:
+		// A rung that was too late is due again, with a newer reading.
+	case before.State == stateFailed:
 		return before.failure(key)
 	}
 	n := e.seams.Notifiers[name]
@@ -69,7 +71,10 @@ func (e *Effects) notify(ctx context.Context, a *rules.Action, key, name string)
 		}
 		return &ParkError{until: until, reason: fmt.Sprintf("attempt %d of another worker to notify %s", before.Attempt, name)}
 	}
-	// The deadline runs from before the attempt is recorded: see commitRun.send.
+	if late != nil {
+		return late
+	}
+	// The time for the call runs from before the attempt is recorded: see commitRun.send.
 	call, cancel := context.WithTimeout(ctx, e.settings.MessageTimeout)
 	defer cancel()
 	rec := newActionRecord(a, stateStarted, e.now())

@@ -39,7 +39,13 @@ func (o *once) begin(ctx context.Context) (over bool, err error) {
 	case stateSkipped:
 		return true, nil
 	case stateStarted:
-		return false, nil
+		if rec := &o.ledger.rec; rec.inDoubt() || rec.carriedOut() {
+			return false, nil // what was sent comes first
+		}
+		return false, o.e.late(o.m, o.a)
+	}
+	if err := o.e.late(o.m, o.a); err != nil {
+		return false, err
 	}
 	rec := newActionRecord(o.a, stateStarted, o.e.now())
 	rec.Owner = o.e.settings.Owner

@@ -92,6 +92,7 @@ func (e *Effects) release(ctx context.Context, m Message, item *rules.Item, w *r
 			return true, e.fail(ctx, m, w, missing)
 		}
 	}
+	ready.Since = e.now()
 	if err := e.put(ctx, m, ready); err != nil {
 		if retryable(err) {
 			return false, err
@@ -200,6 +201,11 @@ func (e *Effects) Buried(ctx context.Context, m Message, reason, class string) e
 	}
 	if err := e.bury(ctx, a, workKey(m, a), reason, class); err != nil {
 		return err
+	}
+	if class == ClassExpired {
+		if err := e.untell(ctx, a, workKey(m, a)); err != nil {
+			return err
+		}
 	}
 	if a.Kind != rules.KindCommit && a.Kind != rules.KindBuild {
 		return nil // nothing can wait for it

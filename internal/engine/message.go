@@ -49,7 +49,7 @@ const (
 )
 
 // traceHeaders travel from message to message unread.
-var traceHeaders = [...]string{"traceparent", "tracestate"}
+var traceHeaders = [...]string{"traceparent", "tracestate", "Millrace-Replayed"}
 
 // runOrder is what a message of work.run.<source> says: the event, and which rule of which ruleset is
 // to be run on it.

@@ -162,7 +162,7 @@ func (w *world) alert(h *happened, a *rules.Action) {
 		said := plain(reflect.ValueOf(say.Action.Notify)).(map[string]any)
 		maps.Copy(said, map[string]any{
 			"key": a.Alert.AlertKey, "phase": a.Alert.Phase, "countdown": a.Alert.Countdown, "rung": say.Rung, "renewed": say.Renewed,
-			"id": a.ID, "item": a.ItemKey,
+			"id": a.ID, "item": a.ItemKey, "deadline": a.Deadline,
 		})
 		h.alerts = append(h.alerts, said)
 	}
@@ -223,7 +223,7 @@ func object(a *rules.Action, waits []string) map[string]any {
 			out = body
 		}
 	}
-	out["id"], out["kind"], out["item"] = a.ID, a.Kind, a.ItemKey
+	out["id"], out["kind"], out["item"], out["deadline"] = a.ID, a.Kind, a.ItemKey, a.Deadline
 	waited := []any{}
 	for _, id := range waits {
 		waited = append(waited, id)

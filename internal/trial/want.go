@@ -78,7 +78,7 @@ func wantShapes() map[string]*shape {
 		"items":   {elem: text},
 		"skipped": {}, "failed": {},
 	}
-	common := scalars("id", "kind", "item")
+	common := scalars("id", "kind", "item", "deadline")
 	common["waits"] = &shape{elem: text}
 	all := &shape{}
 	for kind, f := range actionKinds() {
@@ -87,7 +87,7 @@ func wantShapes() map[string]*shape {
 		all = all.with(s.fields)
 	}
 	out["actions"] = &shape{elem: all}
-	out["alerts"] = &shape{elem: shapeOf(reflect.TypeFor[rules.Notify]()).with(scalars("key", "phase", "countdown", "rung", "renewed", "id", "item"))}
+	out["alerts"] = &shape{elem: shapeOf(reflect.TypeFor[rules.Notify]()).with(scalars("key", "phase", "countdown", "rung", "renewed", "id", "item", "deadline"))}
 	ask := (&shape{}).with(scalars("fact", "kind", "connection"))
 	ask.fields["with"] = &shape{}
 	out["asks"] = &shape{elem: ask}

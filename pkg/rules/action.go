@@ -30,6 +30,13 @@ type Action struct {
 	ItemKey  string       `json:"item_key,omitempty"`
 	Accepted time.Time    `json:"accepted"` // when the event was accepted, UTC
 	Chain    events.Chain `json:"chain"`
+	// Deadline is how long after Since it may be carried out, as time.ParseDuration reads it; "" leaves it to the configuration.
+	Deadline string `json:"deadline,omitempty"`
+	// Since is when the facts that its rule awaited, or the results that it waited for, were there; zero: it waited for nothing,
+	// and the deadline counts from Accepted.
+	Since time.Time `json:"since,omitzero"`
+	// Rung is, of the message of an alert, what it says.
+	Rung AlertRung `json:"rung,omitzero"`
 	// Repository and Branch are those of the event, for people.
 	Repository string `json:"repository,omitempty"`
 	Branch     string `json:"branch,omitempty"`
@@ -41,6 +48,30 @@ type Action struct {
 	Build  *Build  `json:"build,omitempty"`
 	Notify *Notify `json:"notify,omitempty"`
 	Alert  *Alert  `json:"alert,omitempty"`
+}
+
+// AlertRung names what the message of an alert says: a rung of one of its ladders.
+type AlertRung struct {
+	AlertKey   string `json:"alert_key"`
+	Generation int    `json:"generation"`
+	Rung       int    `json:"rung"`
+}
+
+// Within is the deadline that the rule gives the action, and From what it counts from; said is false when it gives none.
+func (a *Action) Within() (d time.Duration, said bool) {
+	if a.Deadline == "" {
+		return 0, false
+	}
+	d, err := time.ParseDuration(a.Deadline)
+	return d, err == nil
+}
+
+// From is when the time until the deadline begins.
+func (a *Action) From() time.Time {
+	if a.Since.After(a.Accepted) {
+		return a.Since
+	}
+	return a.Accepted
 }
 
 // size is how many bytes the texts of the action have.

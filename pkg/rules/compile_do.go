@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -13,6 +14,8 @@ const (
 	maxActions     = 50  // of a rule
 	maxFileActions = 100 // of a commit, by CodeArts Repo
 	maxRungs       = 50
+	minDeadline    = time.Minute
+	maxDeadline    = 14 * 24 * time.Hour
 )
 
 func actionKinds() []string { return []string{KindCommit, KindBuild, KindNotify, KindAlert} }
@@ -102,6 +105,11 @@ func (b *ruleCompiler) body(a *action, m *mapping, i int) {
 		sc.results = results
 	}
 	a.scope = &sc
+	if n := m.get("deadline"); n != nil {
+		if d := b.duration(n, what+".deadline", 0, minDeadline, maxDeadline); d > 0 {
+			a.deadline = brief(d)
+		}
+	}
 	mark := len(*b.source.problems)
 	if n := m.get("if"); n != nil {
 		a.cond = b.bare(n, what+".if", sc)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -185,6 +186,10 @@ func (x *Run) action(a *action, itemKey string, act activation, skipped map[stri
 	out := &Action{
 		V: FormatVersion, Key: ActionKey(x.in.RunID, itemKey, a.id), ID: a.id, Kind: a.kind, EventID: x.in.EventID, RunID: x.in.RunID,
 		Rule: x.rule.name, Digest: x.in.Digest, ItemKey: itemKey, Accepted: x.in.Accepted, Chain: x.in.Chain,
+		Deadline: a.deadline,
+	}
+	if slices.ContainsFunc(x.rule.fetches, func(f *fetch) bool { return f.until != nil }) {
+		out.Since = x.in.Now
 	}
 	ground := x.ground()
 	out.Repository, out.Branch = ground.repository, ground.branch

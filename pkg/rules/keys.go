@@ -216,6 +216,7 @@ var actionKeys = newKeyTable(Mapping{
 	Keys: []Key{
 		{Name: "id", Form: FormLiteral, Pattern: identifier.String(), Default: "kind and number, as commit1", Doc: "names the action, for results.<id>; part of the action's identity"},
 		{Name: "if", Form: FormExpression, Filled: true, Default: "true", Doc: "an expression; when it is false this action is left out"},
+		{Name: "deadline", Form: FormDuration, Default: "the configuration's for its kind", Doc: "how long after the event was accepted it still makes sense, " + brief(minDeadline) + " to " + brief(maxDeadline) + "; later it is a dead letter of class expired"},
 		{Name: KindCommit, Form: FormMapping, Of: KindCommit, Doc: "one commit to a repository of CodeArts"},
 		{Name: KindBuild, Form: FormMapping, Of: KindBuild, Doc: "one run of a build task of CodeArts"},
 		{Name: KindNotify, Form: FormMapping, Of: KindNotify, Doc: "a message to people"},

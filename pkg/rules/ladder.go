@@ -66,6 +66,17 @@ func (m AlertMemory) Older(a *Action) bool {
 	return m.Generation > 0 && a.Alert.ObservedAt.Before(m.ObservedAt)
 }
 
+// Untold is the memory after the message of a rung was given up, because it came too late to be true: the rung is due again with the next
+// reading. changed is false when it is not the last one that was sent, so that a more urgent one has followed it.
+func (m AlertMemory) Untold(r AlertRung) (next AlertMemory, changed bool) {
+	last, sent := m.lastRung()
+	if !sent || m.Generation != r.Generation || last != r.Rung {
+		return m, false
+	}
+	m.Rungs = slices.Clone(m.Rungs[:len(m.Rungs)-1])
+	return m, true
+}
+
 // lastRung is the most urgent rung sent in this generation.
 func (m AlertMemory) lastRung() (rung int, ok bool) {
 	if len(m.Rungs) == 0 {
@@ -85,7 +96,9 @@ func dueRung(at []int, countdown int) (rung int, ok bool) {
 }
 
 func rungStep(a *Action, generation, rung int) *AlertStep {
-	return &AlertStep{Rung: rung, Action: alertMessage(a, generation, strconv.Itoa(rung), a.Alert.Title, a.Alert.Text)}
+	m := alertMessage(a, generation, strconv.Itoa(rung), a.Alert.Title, a.Alert.Text)
+	m.Rung = AlertRung{AlertKey: a.Alert.AlertKey, Generation: generation, Rung: rung}
+	return &AlertStep{Rung: rung, Action: m}
 }
 
 func renewedStep(a *Action, generation, above int) *AlertStep {

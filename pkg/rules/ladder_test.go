@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,5 +44,26 @@ func TestAlertMemory(t *testing.T) {
 	}
 	if m.Generation != 3 || m.Phase != "grace" || m.Countdown != 3 {
 		t.Errorf("%+v", m)
+	}
+}
+
+func TestUntold(t *testing.T) {
+	m := AlertMemory{Phase: "in effect", Generation: 2, Countdown: 5, Rungs: []int{30, 7}}
+	for name, tt := range map[string]struct {
+		rung AlertRung
+		want []int
+	}{
+		"the last":        {AlertRung{Generation: 2, Rung: 7}, []int{30}},
+		"one before it":   {AlertRung{Generation: 2, Rung: 30}, []int{30, 7}},
+		"of a ladder ago": {AlertRung{Generation: 1, Rung: 7}, []int{30, 7}},
+		"never sent":      {AlertRung{Generation: 2, Rung: 3}, []int{30, 7}},
+	} {
+		next, changed := m.Untold(tt.rung)
+		if !slices.Equal(next.Rungs, tt.want) || changed != (len(tt.want) == 1) || next.Generation != 2 {
+			t.Errorf("%s: %v, changed %t", name, next, changed)
+		}
+	}
+	if len(m.Rungs) != 2 {
+		t.Error("the memory itself was changed")
 	}
 }

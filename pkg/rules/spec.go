@@ -32,15 +32,16 @@ type forEach struct {
 
 // action is one action of a rule.
 type action struct {
-	id     string
-	kind   string
-	pos    Position
-	cond   *expr // nil: always
-	spec   actionSpec
-	waits  []string // ids of the actions whose results it names, sorted
-	asks   []string // ids of those of them whose failure cond asks about, sorted
-	chains []chain  // what its templates and its condition read
-	scope  *scope
+	id       string
+	kind     string
+	pos      Position
+	cond     *expr  // nil: always
+	deadline string // "" when the rule says none
+	spec     actionSpec
+	waits    []string // ids of the actions whose results it names, sorted
+	asks     []string // ids of those of them whose failure cond asks about, sorted
+	chains   []chain  // what its templates and its condition read
+	scope    *scope
 }
 
 // actionSpec is what an action says, templates unrendered. Its JSON is the node of a deferred action.
