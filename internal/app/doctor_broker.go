@@ -34,7 +34,11 @@ func (d *Diagnosis) broker(ctx context.Context, cfg *config.Config, ruleset *rul
 	defer conn.Close()
 	seen, err := conn.Inspect(ctx)
 	if err != nil {
-		d.add(VerdictFail, codeBroker, "the account of nats.token or nats.credentials_file needs the rights to use JetStream", "JetStream does not answer: %v", err)
+		remedy := "the account of nats.token or nats.credentials_file needs the rights to use JetStream"
+		if errors.Is(err, context.DeadlineExceeded) {
+			remedy = "try again: a cluster needs most of its servers, and a moment to agree on who leads; see that they are up"
+		}
+		d.add(VerdictFail, codeBroker, remedy, "JetStream does not answer: %v", err)
 		return 0
 	}
 	servers = d.servers(seen, asked)
@@ -63,6 +67,16 @@ func (d *Diagnosis) unreachable(cfg *config.Config, err error) {
 		return
 	}
 	remedy := "start nats-server (2.14 or newer, with --jetstream), or correct nats.url; while it is away every delivery is answered 503"
+	if journaled(cfg) {
+		remedy = "start nats-server (2.14 or newer, with --jetstream), or correct nats.url; while it is away receivers accept what their journals have room for, and nothing is decided"
+	}
+	bare := err.Error()
+	if hinted, ok := errors.AsType[interface {
+		error
+		Remedy() string
+	}](err); ok {
+		bare = strings.TrimSuffix(bare, "; "+hinted.Remedy())
+	}
 	switch text := strings.ToLower(err.Error()); {
 	case strings.Contains(text, "authorization"), strings.Contains(text, "authentication"):
 		remedy = "the server asks who you are: give nats.token or nats.credentials_file, or correct them"
@@ -73,8 +87,10 @@ func (d *Diagnosis) unreachable(cfg *config.Config, err error) {
 		remedy = "the server and nats.url must agree about TLS (tls://), and its certificate must be valid for that name"
 	case strings.Contains(text, "no such host"):
 		remedy = "the name in nats.url is unknown here: correct it, or the DNS of this machine"
+	case strings.Contains(text, "i/o timeout"), strings.HasSuffix(text, "eof"):
+		remedy = "something is there that does not speak NATS, as the port for monitoring or for the cluster does: the port for clients is 4222 as a rule. Or a firewall is between"
 	}
-	d.add(VerdictFail, codeBroker, remedy, "%v", err)
+	d.add(VerdictFail, codeBroker, remedy, "%s", bare)
 }
 
 func (d *Diagnosis) stores(seen *stream.Inspection) {

@@ -22,6 +22,9 @@ func (d *Diagnosis) journal(cfg *config.Config, disk func(string) (Disk, error),
 		d.skip(codeJournal, "receiver.durability is broker: what NATS has acknowledged is accepted, and while it is away every delivery is answered 503")
 		return
 	}
+	if whole, err := filepath.Abs(j.Dir); err == nil {
+		j.Dir = whole // so that it can be found
+	}
 	info, err := os.Stat(j.Dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -140,7 +140,10 @@ func clean(s string) string {
 
 // monitored judges one server by what its monitoring says.
 func (d *Diagnosis) monitored(cfg *config.Config, where string, v *varz) {
-	who := fmt.Sprintf("nats-server %s at %s", v.Name, where)
+	who := "nats-server at " + where
+	if v.Name != "" && v.Name != v.ID { // who gave it none
+		who = fmt.Sprintf("nats-server %s at %s", v.Name, where)
+	}
 	if !stream.FitServer(v.Version) {
 		d.add(VerdictFail, codeMonitor, "upgrade the server", "%s is %s, and Millrace needs 2.14 or newer", who, v.Version)
 	}
@@ -156,7 +159,7 @@ func (d *Diagnosis) monitored(cfg *config.Config, where string, v *varz) {
 	verdict, remedy := VerdictOK, ""
 	if inTemp(c.StoreDir) {
 		verdict, remedy = VerdictFail, "set store_dir in its jetstream section to a folder that lasts, on a disk or a volume of its own"
-		text = fmt.Sprintf("%s keeps its store in %s, which is emptied when the machine or the container starts again", who, c.StoreDir)
+		text = fmt.Sprintf("%s keeps its store in %s, a folder for temporary files: it may be emptied when the machine or the container starts again", who, c.StoreDir)
 	}
 	d.add(verdict, codeMonitor, remedy, "%s", text)
 	if caps := int64(cfg.NATS.EventsMaxBytes + cfg.NATS.RecordsMaxBytes + cfg.NATS.DeadMaxBytes); c.MaxStorage > 0 && caps > c.MaxStorage {

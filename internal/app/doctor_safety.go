@@ -27,6 +27,10 @@ func (d *Diagnosis) servers(seen *stream.Inspection, asked monitoring) int {
 	}
 	text = fmt.Sprintf("%s; of the cluster %s %s answered from here (%s)", text, seen.Cluster, counted(len(names), "server"), strings.Join(names, ", "))
 	d.ok(codeBroker, "%s", text)
+	if seen.Silent > 0 {
+		d.add(VerdictWarn, codeBroker, "start it, or correct nats.url; where servers name addresses that cannot be reached from here, set client_advertise in their configuration",
+			"%s of the cluster did not answer from here: who loses its server cannot go there", counted(seen.Silent, "address"))
+	}
 	if n := asked.size(); n > 0 {
 		return n // of those with JetStream, where others may be without
 	}

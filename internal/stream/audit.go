@@ -105,7 +105,7 @@ func (a *auditor) retention(have jetstream.StreamConfig, want jetstream.Retentio
 
 func (a *auditor) discardNew(have jetstream.StreamConfig, what string) {
 	a.refuseIf(have.Discard != jetstream.DiscardNew,
-		"it discards the oldest messages when it is full, so "+what+" would be lost", "set discard to new")
+		"it discards the oldest messages when it is full, so "+what+" would be lost", "set discard to new: nats stream edit "+strings.TrimPrefix(a.where, "stream ")+" --discard new")
 }
 
 func (a *auditor) noLimit(name string, value int64, because string) {

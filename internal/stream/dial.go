@@ -120,6 +120,9 @@ type refusedError struct {
 func (e *refusedError) Error() string { return e.err.Error() + "; " + e.remedy }
 func (e *refusedError) Unwrap() error { return e.err }
 
+// Remedy is the end of the error's text, by itself.
+func (e *refusedError) Remedy() string { return e.remedy }
+
 // Retryable is false: it would fail again.
 func (*refusedError) Retryable() bool { return false }
 

@@ -19,32 +19,41 @@ const (
 	serverTimeout = 2 * time.Second
 )
 
-// servers asks each server that is configured, or that the connection was told of, who it is. silent is how many addresses of them lead
-// nowhere from here, which is usual where servers have addresses of their own behind a balancer.
+// servers asks each server that is configured, or that one of them tells of, who it is. silent is how many addresses of them lead nowhere
+// from here, which is usual where servers have addresses of their own behind a balancer.
 func (c *Conn) servers(ctx context.Context) (found []Server, silent int) {
-	urls := c.nc.Servers()
-	urls = urls[:min(len(urls), mostServers)]
-	answers := make([]*Server, len(urls))
-	var all sync.WaitGroup
-	for i, url := range urls {
-		all.Go(func() { answers[i] = c.introduce(ctx, url) })
-	}
-	all.Wait()
 	found = append(found, Server{ID: c.nc.ConnectedServerId(), Name: c.nc.ConnectedServerName(), Version: or(c.cfg.serverVersion, c.nc.ConnectedServerVersion())})
-	for _, s := range answers {
-		switch {
-		case s == nil:
-			silent++
-		case !slices.ContainsFunc(found, func(f Server) bool { return f.ID == s.ID }):
-			found = append(found, *s)
+	asked := map[string]bool{}
+	for next := c.nc.Servers(); len(next) > 0; {
+		var mu sync.Mutex
+		var all sync.WaitGroup
+		var told []string
+		for _, url := range next {
+			asked[url] = true
+			all.Go(func() {
+				server, others := c.introduce(ctx, url)
+				mu.Lock()
+				defer mu.Unlock()
+				told = append(told, others...)
+				switch {
+				case server == nil:
+					silent++
+				case !slices.ContainsFunc(found, func(f Server) bool { return f.ID == server.ID }):
+					found = append(found, *server)
+				}
+			})
 		}
+		all.Wait()
+		slices.Sort(told)
+		next = slices.DeleteFunc(slices.Compact(told), func(url string) bool { return asked[url] })
+		next = next[:min(len(next), max(mostServers-len(asked), 0))]
 	}
 	slices.SortFunc(found, func(a, b Server) int { return strings.Compare(a.Name, b.Name) })
 	return found, silent
 }
 
-// introduce connects to a server as this connection did, and returns who it is; nil when it does not let us in.
-func (c *Conn) introduce(ctx context.Context, url string) *Server {
+// introduce connects to a server as this connection did, and returns who it is, nil when it does not let us in, and of whom it tells.
+func (c *Conn) introduce(ctx context.Context, url string) (server *Server, others []string) {
 	opts := c.nc.Opts
 	opts.Url, opts.Servers = url, nil
 	opts.AllowReconnect, opts.RetryOnFailedConnect = false, false
@@ -55,8 +64,8 @@ func (c *Conn) introduce(ctx context.Context, url string) *Server {
 	}
 	nc, err := opts.Connect()
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	defer nc.Close()
-	return &Server{ID: nc.ConnectedServerId(), Name: nc.ConnectedServerName(), Version: nc.ConnectedServerVersion()}
+	return &Server{ID: nc.ConnectedServerId(), Name: nc.ConnectedServerName(), Version: nc.ConnectedServerVersion()}, nc.DiscoveredServers()
 }
