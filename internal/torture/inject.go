@@ -131,6 +131,7 @@ func (t *torture) partitionDoor(f fault, r *receiver) {
 	}
 	t.balancer.at(r.number, "")
 	r.kill(restAfter)
+	setAll(links, cut) // what was under way is gone, as with the machine of the dead
 	setAll(links, linked)
 	if err := r.awaitReady(context.Background()); err != nil {
 		t.fail(err)
