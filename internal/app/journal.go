@@ -17,8 +17,12 @@ import (
 	"github.com/millrace/millrace/pkg/events"
 )
 
-// brokerWait is how long a delivery that is in the journal waits for NATS.
-const brokerWait = 500 * time.Millisecond
+const (
+	// brokerWait is how long a delivery that is in the journal waits for NATS.
+	brokerWait = 500 * time.Millisecond
+	// firstLook is how long a receiver with a journal waits for NATS before it starts without it: enough to be told that NATS cannot be used.
+	firstLook = 2 * time.Second
+)
 
 func journaled(cfg *config.Config) bool { return cfg.Receiver.Durability == "journal" }
 
@@ -69,7 +73,9 @@ func newJournaled(ctx context.Context, cfg *config.Config, settings stream.Confi
 			conn.Close()
 		}
 	}
-	if err := b.connect(ctx); err != nil {
+	first, cancel := context.WithTimeout(ctx, firstLook)
+	defer cancel()
+	if err := b.connect(first); err != nil {
 		if !passing(err) {
 			end()
 			return nil, nil, err

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -76,6 +78,21 @@ func TestBrokerAwayWithAJournal(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// TestBrokerSilentWithAJournal: servers that take connections and say nothing, as in the middle of a partition, do not keep a receiver from
+// starting. To ask them all would take minutes.
+func TestBrokerSilentWithAJournal(t *testing.T) {
+	t.Parallel()
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	w := newWorldAround(t, inJournal, strings.Join(slices.Repeat([]string{"nats://" + silent.Addr().String()}, 60), ","))
+	_, stop := w.startReceiver()
+	w.accepted(probes("silent", 5)...)
+	stop()
 }
 
 // TestEverythingOnceWithAJournal: an outage of the broker in the middle changes nothing in what comes of an event.
