@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -120,10 +121,14 @@ func printPlan(w io.Writer, plan *app.Replay) {
 		return
 	}
 	fmt.Fprintln(w, "A replay would do this:")
+	printSentences(w, plan)
+	printEffects(w, plan)
+}
+
+func printSentences(w io.Writer, plan *app.Replay) {
 	for _, sentence := range plan.Will {
 		fmt.Fprintf(w, "  - %s\n", rules.MaskSecrets(sentence))
 	}
-	printEffects(w, plan)
 }
 
 // maxEffects is how many effects are listed, for people.
@@ -134,6 +139,7 @@ func printEffects(w io.Writer, plan *app.Replay) {
 	if plan.Told {
 		return
 	}
+	several := slices.ContainsFunc(plan.Effects, func(e app.Effect) bool { return e.Rule != plan.Effects[0].Rule })
 	for i := range plan.Effects {
 		if i == maxEffects {
 			fmt.Fprintf(w, "    … and %d more; --json lists all\n", len(plan.Effects)-i)
@@ -141,6 +147,9 @@ func printEffects(w io.Writer, plan *app.Replay) {
 		}
 		e := &plan.Effects[i]
 		what := e.Kind + " (" + e.ActionID + ")"
+		if several {
+			what = e.Rule + ", " + what
+		}
 		if e.Item != "" {
 			what += " of item " + e.Item
 		}
@@ -253,7 +262,7 @@ func (f *deadFlags) replay(cmd *cobra.Command, args []string) error {
 			return err
 		}
 		chosen = append(chosen, l.ID)
-		t.count(plan)
+		t.count(plan, l.Kind)
 		if !f.dryRun {
 			return nil
 		}
@@ -280,7 +289,7 @@ func (f *deadFlags) replayAll(cmd *cobra.Command, archive *app.Archive, ids []ui
 		if err != nil {
 			return fmt.Errorf("dead letter %d: %w; %d of %d are replayed, and the others are as they were", id, err, t.replayed, len(ids))
 		}
-		t.count(plan)
+		t.count(plan, l.Kind)
 		if err := t.tell(fmt.Sprintf("%d, %s", l.ID, whatOf(l)), plan, "replayed", replayed{l, plan.Refused == "", plan}); err != nil {
 			return err
 		}

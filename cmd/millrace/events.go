@@ -245,7 +245,7 @@ func (f *eventFlags) replay(cmd *cobra.Command, ids []string) error {
 		if err != nil {
 			return err
 		}
-		t.count(plan)
+		t.count(plan, "")
 		if !f.dryRun {
 			continue
 		}
@@ -289,7 +289,7 @@ func (f *eventFlags) replayAll(cmd *cobra.Command, archive *app.Archive, places 
 		if err != nil {
 			return fmt.Errorf("%w; %d of %d are replayed, and replaying one again without --force does no harm", err, t.replayed, len(places))
 		}
-		t.count(plan)
+		t.count(plan, "")
 		if err := t.tell(e.ID, plan, "replayed", eventReplayed{e, plan.Refused == "", plan}); err != nil {
 			return err
 		}

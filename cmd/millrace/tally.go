@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,14 +19,21 @@ type tally struct {
 	json                                     bool
 	what                                     string // dead letter, event
 	replayed, refused, again, kept, repeated int
+	runs                                     int
+	kinds                                    map[string]int // of those that would be replayed
 }
 
-func (t *tally) count(plan *app.Replay) {
+// count takes in a plan about something of a kind, "" when all are of one.
+func (t *tally) count(plan *app.Replay, kind string) {
 	if plan.Refused != "" {
 		t.refused++
 		return
 	}
-	t.replayed++
+	if t.replayed++; t.kinds == nil {
+		t.kinds = make(map[string]int)
+	}
+	t.kinds[kind]++
+	t.runs += plan.Runs
 	t.again += plan.Count(app.WillBegin, app.WillRetry, app.WillGoOn, app.WillRekindle)
 	t.kept += plan.Count(app.WillKeep)
 	t.repeated += plan.Count(app.WillRepeat)
@@ -33,12 +42,28 @@ func (t *tally) count(plan *app.Replay) {
 // String counts what would be.
 func (t *tally) String() string {
 	text := count(t.replayed, t.what) + " would be replayed"
+	if len(t.kinds) > 1 {
+		var parts []string
+		for _, kind := range slices.Sorted(maps.Keys(t.kinds)) {
+			parts = append(parts, fmt.Sprintf("%d %s", t.kinds[kind], kind))
+		}
+		text += " (" + strings.Join(parts, ", ") + ")"
+	}
 	for _, part := range []struct {
-		n    int
-		what string
-	}{{t.again, "actions are carried out"}, {t.kept, "are done and not repeated"}, {t.repeated, "are REPEATED by force"}} {
-		if part.n > 0 {
-			text += fmt.Sprintf(", %d %s", part.n, part.what)
+		n         int
+		one, more string
+	}{
+		{t.runs, "rule runs", "rules run"},
+		{t.again, "action is carried out", "actions are carried out"},
+		{t.kept, "is done and not repeated", "are done and not repeated"},
+		{t.repeated, "is REPEATED by force", "are REPEATED by force"},
+	} {
+		switch part.n {
+		case 0:
+		case 1:
+			text += ", 1 " + part.one
+		default:
+			text += fmt.Sprintf(", %d %s", part.n, part.more)
 		}
 	}
 	if t.refused > 0 {
@@ -86,7 +111,12 @@ func (t *tally) tell(name string, plan *app.Replay, did string, asJSON any) erro
 	if plan.Refused != "" {
 		fmt.Fprintf(&b, "%s: refused: %s\n", name, rules.MaskSecrets(plan.Refused))
 	} else {
-		fmt.Fprintf(&b, "%s: %s: %s\n", name, did, rules.MaskSecrets(strings.Join(plan.Will, "; ")))
+		if len(plan.Will) == 1 {
+			fmt.Fprintf(&b, "%s: %s: %s\n", name, did, rules.MaskSecrets(plan.Will[0]))
+		} else {
+			fmt.Fprintf(&b, "%s: %s:\n", name, did)
+			printSentences(&b, plan)
+		}
 		printEffects(&b, plan)
 	}
 	_, err := io.WriteString(printable{t.cmd.OutOrStdout()}, b.String())

@@ -59,6 +59,8 @@ type Replay struct {
 	Told bool `json:"-"`
 	// Drops are the dead letters of an event that go, because the replay of the event does what theirs would.
 	Drops []uint64 `json:"drops,omitempty"`
+	// Runs is how many rules run that have not decided yet; what they want done is not among the effects.
+	Runs int `json:"runs,omitempty"`
 
 	decided, undecided []string // rules that took the event
 }

@@ -45,6 +45,7 @@ func (p *planner) event(ctx context.Context, id string, accepted time.Time) (*Re
 		} else {
 			r.say("rule %s has not decided yet: it waits, is being tried or has a dead letter of its own; it decides once", rule)
 			r.undecided = append(r.undecided, rule)
+			r.Runs++
 		}
 		if err != nil {
 			return nil, err
@@ -98,6 +99,7 @@ func (p *planner) run(ctx context.Context, l *DeadLetter) (*Replay, error) {
 	if p.old(l.Accepted) {
 		return forgotten("the event", l.Accepted), nil
 	}
+	r.Runs = 1
 	r.say("rule %s runs as for the first time, with the rules of then (%s): its facts are fetched now", l.Rule, short(l.header("Millrace-Digest")))
 	return r, nil
 }
