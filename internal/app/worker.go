@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -17,6 +18,7 @@ import (
 	"github.com/millrace/millrace/internal/engine"
 	"github.com/millrace/millrace/internal/notify"
 	"github.com/millrace/millrace/internal/stream"
+	"github.com/millrace/millrace/pkg/codearts"
 	"github.com/millrace/millrace/pkg/events"
 	"github.com/millrace/millrace/pkg/rules"
 )
@@ -156,14 +158,24 @@ func ladder(l config.Ladder) stream.Retry {
 
 func toEngine(handle func(context.Context, engine.Message) error) func(context.Context, *stream.Message) error {
 	return func(ctx context.Context, m *stream.Message) error {
-		return handle(ctx, engine.Message{
+		return handle(onBehalf(ctx, m), engine.Message{
 			Header: m.Header, Data: m.Data, Attempts: m.Attempts, FirstTried: m.FirstTried, State: m.State, Stored: m.Stored,
 		})
 	}
 }
 
 func toEffects(handle func(context.Context, effects.Message) error) func(context.Context, *stream.Message) error {
-	return func(ctx context.Context, m *stream.Message) error { return handle(ctx, effectMessage(m)) }
+	return func(ctx context.Context, m *stream.Message) error { return handle(onBehalf(ctx, m), effectMessage(m)) }
+}
+
+// onBehalf has the sources take turns where calls of CodeArts are held back.
+func onBehalf(ctx context.Context, m *stream.Message) context.Context {
+	id := m.Header["ce-id"]
+	if id == "" {
+		id = m.Header["Millrace-Event"]
+	}
+	source, _, _ := strings.Cut(id, "/")
+	return codearts.WithShare(ctx, source)
 }
 
 func effectMessage(m *stream.Message) effects.Message {

@@ -26,6 +26,7 @@ type hostLimit struct {
 	bucket  *rate.Limiter
 	opens   time.Time // closed until then: it has asked for a pause
 	circuit hostCircuit
+	queue   queue
 }
 
 // NewLimiter returns a limiter that lets through perSecond requests to each host in the long run, and burst at once. A perSecond that
@@ -56,31 +57,27 @@ func (l *Limiter) pass(ctx context.Context, name string, now func() time.Time, l
 		longest = min(longest, time.Until(deadline)/2)
 	}
 	for {
-		place, wait, closed := l.reserve(name, now(), longest)
+		began := now()
+		place, wait, closed := l.reserve(ctx, name, began, longest)
 		switch {
 		case wait <= 0:
 			return 0, false, nil
 		case place == nil:
 			return wait, closed, nil
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-			longest -= wait
-		case <-ctx.Done():
-			timer.Stop()
-			l.giveBack(name, place, now())
-			return 0, false, context.Cause(ctx)
+		if late, err := l.await(ctx, name, place, now, longest); err != nil || late > 0 {
+			return late, false, err
 		}
+		longest -= now().Sub(began)
 		if !l.closed(name, now()) {
 			return 0, false, nil
 		}
 	}
 }
 
-// reserve takes a place and says how long it is until then; it takes none, and place is nil, when that is longer than longest. The places
+// reserve takes a place and says how long it is until then; it takes none, and t is nil, when that is longer than longest. The places
 // of a closed host begin when it opens, so that those who wait for it do not all come at once.
-func (l *Limiter) reserve(name string, now time.Time, longest time.Duration) (place *rate.Reservation, wait time.Duration, closed bool) {
+func (l *Limiter) reserve(ctx context.Context, name string, now time.Time, longest time.Duration) (t *ticket, wait time.Duration, closed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	h := l.host(name)
@@ -88,19 +85,16 @@ func (l *Limiter) reserve(name string, now time.Time, longest time.Duration) (pl
 	if from.Equal(now) && h.bucket.AllowN(now, 1) {
 		return nil, 0, false
 	}
-	place = h.bucket.ReserveN(from, 1)
-	if wait = place.DelayFrom(now); wait > longest && wait > 0 {
+	place := h.bucket.ReserveN(from, 1)
+	wait = place.DelayFrom(now)
+	switch {
+	case wait <= 0:
+	case wait > longest:
 		place.CancelAt(from)
-		place = nil
+	default:
+		t = h.queue.add(ctx, place, now.Add(wait))
 	}
-	return place, wait, from.After(now)
-}
-
-// giveBack frees a place that is not used.
-func (l *Limiter) giveBack(name string, place *rate.Reservation, now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	place.CancelAt(l.host(name).from(now))
+	return t, wait, from.After(now)
 }
 
 // from is when places may begin: now, or when the host opens.
