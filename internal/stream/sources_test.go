@@ -229,6 +229,7 @@ func TestNeverMoreHandlersThanPlaces(t *testing.T) {
 	c, _ := open(t, streamtest.Server(t))
 	var mu sync.Mutex
 	running, most, done := 0, 0, 0
+	full := make(chan struct{})
 	const n, limit = 200, 5
 	for i := range n {
 		put(t, c, Runs, fmt.Sprintf("k%d", i))
@@ -236,9 +237,11 @@ func TestNeverMoreHandlersThanPlaces(t *testing.T) {
 	cons := runs(func(context.Context, *Message) error {
 		mu.Lock()
 		running++
-		most = max(most, running)
+		if most = max(most, running); running == limit && done == 0 {
+			close(full)
+		}
 		mu.Unlock()
-		time.Sleep(time.Millisecond)
+		<-full
 		mu.Lock()
 		defer mu.Unlock()
 		running--
@@ -248,8 +251,8 @@ func TestNeverMoreHandlersThanPlaces(t *testing.T) {
 	cons.Concurrency = limit
 	consume(t, c, cons)
 	eventually(t, "all handled", func() bool { mu.Lock(); defer mu.Unlock(); return done == n })
-	if most > limit || most < 2 {
-		t.Errorf("%d handlers ran at once, want up to %d", most, limit)
+	if most != limit {
+		t.Errorf("%d handlers ran at once, want %d", most, limit)
 	}
 	eventually(t, "nothing left", func() bool { return counts(t, c) == Counts{} })
 }
