@@ -173,9 +173,11 @@ func (f *fairness) measure(b *testing.B, rate int) (took []time.Duration, left i
 func (f *fairness) sendEvery(b *testing.B, source string, every time.Duration, number int) {
 	var under sync.WaitGroup
 	defer under.Wait()
-	begin := time.Now()
+	begin, due := time.Now(), time.NewTimer(0)
+	defer due.Stop()
 	for i := range int(phase / every) {
-		time.Sleep(time.Until(begin.Add(time.Duration(i) * every)))
+		<-due.C
+		due.Reset(time.Until(begin.Add(time.Duration(i+1) * every)))
 		number++
 		under.Go(func() { f.sendOne(b, source, strconv.Itoa(number)) })
 	}
