@@ -79,6 +79,7 @@ type Journal struct {
 	refusal  error // why the broker refuses
 	epoch    uint64
 	lost     bool // the broker: nobody knows what it has
+	lostAt   time.Time
 	closed   bool
 
 	arrived chan struct{} // something is to be synced

@@ -279,6 +279,40 @@ func TestHeldUntilTheClockSaysSo(t *testing.T) {
 	}
 }
 
+// TestFilesGoThoughTheBrokerIsLostAgainAndAgain: a connection that breaks oftener than the hold is long does not fill the journal. What the
+// broker has lost meanwhile is held anew.
+func TestFilesGoThoughTheBrokerIsLostAgainAndAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		forgets bool
+		files   int
+	}{"it has all": {false, 0}, "it forgets": {true, 2}} {
+		t.Run(name, func(t *testing.T) {
+			var ahead atomic.Int64
+			w := newWorld(t, func(o *Options) { o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) } })
+			w.open()
+			w.put("shop/1")
+			ahead.Add(int64(30 * time.Minute))
+			w.put("shop/2") // closes the first segment
+			for range 4 {
+				ahead.Add(int64(30 * time.Minute))
+				if c.forgets {
+					w.broker.forget()
+				}
+				w.journal.Disconnected()
+				w.journal.Reconnected()
+				eventually(t, "the end of it", w.published)
+			}
+			eventually(t, "files to go, or not", func() error {
+				w.journal.tidy()
+				if s := w.journal.Stats(); s.Files != c.files {
+					return fmt.Errorf("%+v", s)
+				}
+				return nil
+			})
+		})
+	}
+}
+
 // TestNothingGoesWhileTheBrokerIsLost: it may lose the last that it has acknowledged, however long it takes to come back.
 func TestNothingGoesWhileTheBrokerIsLost(t *testing.T) {
 	var ahead atomic.Int64

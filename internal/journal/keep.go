@@ -136,7 +136,9 @@ func (j *Journal) publishSegment(ctx context.Context, s *segment) (sent int, ok 
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s.reading = clean
-	s.touched = j.opts.Now()
+	if !s.had || r.taken || err != nil || r.lost > 0 {
+		s.touched = j.opts.Now()
+	}
 	if err != nil {
 		s.unread = from
 	}
@@ -179,6 +181,7 @@ type round struct {
 	lost int64 // bytes that were records once
 	// Under the journal's lock.
 	sent   int
+	taken  bool  // the broker did not have one of them
 	failed int64 // the first place of an event that the broker did not take, or clean
 }
 
@@ -208,7 +211,7 @@ func (r *round) read(ctx context.Context, from, end int64) error {
 		}
 		e, err := readEvent(payload)
 		if err != nil {
-			r.land(at, nil, finalError{err})
+			r.land(at, nil, false, finalError{err})
 			continue
 		}
 		places <- struct{}{}
@@ -219,8 +222,8 @@ func (r *round) read(ctx context.Context, from, end int64) error {
 			defer func() { <-places }()
 			publishing, cancel := context.WithTimeout(ctx, publishTimeout)
 			defer cancel()
-			_, err := r.journal.opts.Broker.PublishEvent(publishing, e)
-			r.land(at, e, err)
+			duplicate, err := r.journal.opts.Broker.PublishEvent(publishing, e)
+			r.land(at, e, duplicate, err)
 		})
 	}
 }
@@ -240,12 +243,13 @@ func (r *round) over(at int64) bool {
 }
 
 // land notes what became of the event at a place.
-func (r *round) land(at int64, e *events.Event, err error) {
+func (r *round) land(at int64, e *events.Event, duplicate bool, err error) {
 	r.journal.mu.Lock()
 	defer r.journal.mu.Unlock()
 	switch {
 	case err == nil:
 		r.sent++
+		r.taken = r.taken || !duplicate
 	case final(err):
 		r.journal.stick(r.segment, e, err)
 	default:

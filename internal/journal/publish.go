@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/millrace/millrace/pkg/events"
 )
@@ -85,7 +86,9 @@ func (j *Journal) stick(s *segment, e *events.Event, err error) {
 func (j *Journal) Disconnected() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.lost = true
+	if !j.lost {
+		j.lost, j.lostAt = true, j.opts.Now()
+	}
 }
 
 // Reconnected says that the broker was lost and is found again: it may have lost what it had not written to its disk. All that is in
@@ -94,12 +97,14 @@ func (j *Journal) Reconnected() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.epoch++
+	away := time.Duration(0)
+	if j.lost {
+		away = j.opts.Now().Sub(j.lostAt)
+	}
 	j.lost = false
 	for _, s := range j.segments {
-		s.stuck, s.unread = false, clean
-		if s.synced > 0 || s.unsized {
-			s.need(0)
-		}
+		s.touched = s.touched.Add(away) // perhaps it stood still, and wrote nothing to its disk
+		s.again()
 	}
 	signal(j.again)
 }

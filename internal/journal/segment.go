@@ -37,8 +37,10 @@ type segment struct {
 	unsized bool
 	// stuck: it has an event that the broker will never take as it is.
 	stuck bool
-	// touched is when the broker last took something of it.
+	// touched is when the broker last took something of it that it did not have, but for times when it was lost.
 	touched time.Time
+	// had: the broker had all of it when it was found again. What it then calls a duplicate it has had since.
+	had bool
 }
 
 // clean is the dirty of a segment that has nothing to be published.
@@ -46,9 +48,19 @@ const clean = -1
 
 // need marks what begins at a place to be published from the file.
 func (s *segment) need(at int64) {
-	if s.dirty == clean || at < s.dirty {
+	if s.had = false; s.dirty == clean || at < s.dirty {
 		s.dirty = at
 	}
+}
+
+// again marks all of it to be published once more.
+func (s *segment) again() {
+	had := s.had || s.done()
+	s.stuck, s.unread = false, clean
+	if s.synced > 0 || s.unsized {
+		s.need(0)
+	}
+	s.had = had
 }
 
 // unpublished is how many bytes of it the broker may not have, but for those in flight.

@@ -99,6 +99,13 @@ func (b *broker) do(answer func(ctx context.Context, e *events.Event) error) {
 	b.answer = answer
 }
 
+// forget makes it lose all that it has taken.
+func (b *broker) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.got = nil
+}
+
 // times is how often it has taken an event.
 func (b *broker) times(id string) int {
 	b.mu.Lock()
