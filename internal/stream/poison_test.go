@@ -56,10 +56,10 @@ func TestPoisonEventIsParkedAsWork(t *testing.T) {
 	if lines := j.with("retried"); len(lines) != 2 || lines[0]["class"] != "panic" || lines[0]["event_id"] != e.ID {
 		t.Errorf("log:\n%s", j.messages())
 	}
-	cons, err := c.js.Consumer(t.Context(), string(Events), MatchConsumer)
-	if err != nil || cons.CachedInfo().AckFloor.Stream != 1 {
-		t.Errorf("the event is not acknowledged: %v", err)
-	}
+	eventually(t, "the event to be acknowledged", func() bool {
+		cons, err := c.js.Consumer(t.Context(), string(Events), MatchConsumer)
+		return err == nil && cons.CachedInfo().AckFloor.Stream == 1
+	})
 }
 
 // Events without an id do not replace each other.
