@@ -263,8 +263,11 @@ func (s *source) unknownKey(k *yaml.Node, what string, known []string) {
 		return
 	}
 	hint := didYouMean(k.Value, known)
-	if what == theFile && slices.Contains(ruleKeys.names, k.Value) {
+	switch {
+	case what == theFile && slices.Contains(ruleKeys.names, k.Value):
 		hint = "put it under rules:, after a dash"
+	case hint == "" && slices.Equal(known, ruleKeys.names) && slices.Contains(actionKeys.names, k.Value):
+		hint = "put it under do:, into an action"
 	}
 	s.problem(k, ProblemKey, hint, "%s: unknown key %q", what, k.Value)
 }
