@@ -87,6 +87,9 @@ func (l *loader) checkSource(p string, s Source, connections map[string]CodeArts
 			l.checkSigningSecret(p+".secrets", strings.TrimPrefix(secret.Reveal(), "whsec_"))
 		}
 	}
+	if s.MaxBurst > 0 && s.MaxRate == 0 {
+		l.reportAt(p+".max_burst", faultf("add max_rate, or remove max_burst", "max_burst bounds nothing without max_rate"))
+	}
 	if slices.Contains(s.IDFrom, "body") && len(s.IDFrom) > 1 {
 		l.reportAt(p+".id_from", faultf("name fields, or only body", "body already stands for all fields"))
 	}
