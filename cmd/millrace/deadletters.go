@@ -35,7 +35,7 @@ type deadFlags struct {
 	spanFlags
 	filter                               app.DeadFilter
 	all, dryRun, yes, force, json, bytes bool
-	limit                                int
+	limit                                uint
 }
 
 func (f *deadFlags) filterFlags(cmd *cobra.Command) {
@@ -81,7 +81,7 @@ this version or a later one.`,
 	}
 	f.configFlag(cmd)
 	f.filterFlags(cmd)
-	cmd.Flags().IntVar(&f.limit, "limit", 100, "how many to show at most; 0 shows all")
+	cmd.Flags().UintVar(&f.limit, "limit", 100, "how many to show at most; 0 shows all")
 	cmd.Flags().BoolVar(&f.json, "json", false, "write one JSON object for each dead letter")
 	return cmd
 }
@@ -95,7 +95,7 @@ func (f *deadFlags) list(cmd *cobra.Command) error {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ID\tLAST FAILURE\tCLASS\tWHAT\tRULE\tEVENT\tTRIES\tREASON")
-	found := 0
+	found := uint(0)
 	err = archive.DeadLetters(cmd.Context(), &f.filter, func(l *app.DeadLetter) error {
 		if found++; f.limit > 0 && found > f.limit {
 			return nil
@@ -118,8 +118,8 @@ func (f *deadFlags) list(cmd *cobra.Command) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if more := found - f.limit; f.limit > 0 && more > 0 {
-		fmt.Fprintf(&b, "… and %d more; --limit 0 shows all\n", more)
+	if f.limit > 0 && found > f.limit {
+		fmt.Fprintf(&b, "… and %d more; --limit 0 shows all\n", found-f.limit)
 	}
 	_, err = io.WriteString(printable{cmd.OutOrStdout()}, b.String())
 	return err

@@ -33,7 +33,7 @@ type eventFlags struct {
 	spanFlags
 	filter                          app.EventFilter
 	dryRun, yes, force, json, bytes bool
-	limit                           int
+	limit                           uint
 }
 
 func (f *eventFlags) filterFlags(cmd *cobra.Command, since string) {
@@ -65,7 +65,7 @@ and 14 days old.`,
 	}
 	f.configFlag(cmd)
 	f.filterFlags(cmd, "24h")
-	cmd.Flags().IntVar(&f.limit, "limit", 100, "how many to show at most; 0 shows all")
+	cmd.Flags().UintVar(&f.limit, "limit", 100, "how many to show at most; 0 shows all")
 	cmd.Flags().BoolVar(&f.json, "json", false, "write one JSON object for each event")
 	return cmd
 }
@@ -79,7 +79,7 @@ func (f *eventFlags) list(cmd *cobra.Command, _ []string) error {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "STORED\tEVENT\tTYPE\tREPOSITORY\tBYTES")
-	found := 0
+	found := uint(0)
 	unreadable, err := archive.Events(cmd.Context(), &f.filter, func(e *app.StoredEvent) error {
 		if found++; f.limit > 0 && found > f.limit {
 			return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,9 @@ func (f *spanFlags) open(ctx context.Context, since, until *time.Time, check fun
 	}
 	if *until, err = parseWhen("--until", f.until, now); err != nil {
 		return nil, err
+	}
+	if !since.IsZero() && !until.IsZero() && !until.After(*since) {
+		return nil, usageError{fmt.Errorf("--until (%s) has to be later than --since (%s)", until.Format(time.RFC3339), since.Format(time.RFC3339))}
 	}
 	if err := check(); err != nil {
 		return nil, usageError{err}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,10 @@ const (
 	kindTick  = "tick"
 	kindPoll  = "poll"
 )
+
+func deadKinds() []string {
+	return []string{kindMatch, kindRun, rules.KindCommit, rules.KindBuild, rules.KindAlert, rules.KindNotify, kindTick, kindPoll}
+}
 
 // describe reads what a message says of itself.
 func describe(l *stream.DeadLetter) *DeadLetter {
@@ -123,8 +128,11 @@ type DeadFilter struct {
 	Since, Until time.Time
 }
 
-// Check tells which of the patterns cannot be read.
+// Check tells which of the patterns cannot be read, or can fit nothing.
 func (f *DeadFilter) Check() error {
+	if f.Kind != "" && !slices.ContainsFunc(deadKinds(), func(kind string) bool { return fits(f.Kind, kind) }) {
+		return fmt.Errorf("there is no kind %q; it is one of %s", f.Kind, strings.Join(deadKinds(), ", "))
+	}
 	return checkPatterns(f.Class, f.Kind, f.Source, f.Type, f.Repository, f.Rule, f.Target)
 }
 
