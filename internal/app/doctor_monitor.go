@@ -73,6 +73,9 @@ func (d *Diagnosis) monitors(ctx context.Context, cfg *config.Config, addresses 
 
 // askMonitor reads one page. where is the address as it may be shown.
 func askMonitor(ctx context.Context, client *http.Client, address string) (where string, v *varz, err error) {
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return "(unreadable address)", nil, errors.New("an address looks like http://nats.example.com:8222")
@@ -90,6 +93,9 @@ func askMonitor(ctx context.Context, client *http.Client, address string) (where
 	if err != nil {
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err
+		}
+		if strings.HasPrefix(err.Error(), "malformed HTTP") { // it goes on with what the server said
+			err = errors.New("something is there that does not speak HTTP, as the port for clients does")
 		}
 		return where, nil, err
 	}

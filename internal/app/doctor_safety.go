@@ -40,6 +40,10 @@ func (d *Diagnosis) servers(seen *stream.Inspection, asked monitoring) int {
 // replicas tells how much is left when a server is lost.
 func (d *Diagnosis) replicas(seen *stream.Inspection, servers int) {
 	if len(seen.Replicas) == 0 {
+		if seen.Wanted > 1 && seen.Cluster == "" {
+			d.add(VerdictFail, codeReplicas, "leave nats.replicas at auto, or let the server belong to a cluster of three",
+				"nats.replicas is %d, and the server belongs to no cluster: no store can be made", seen.Wanted)
+		}
 		return // what is made will have as many copies as it can
 	}
 	few, single, least := []string{}, []string{}, safeServers
@@ -85,7 +89,12 @@ func (d *Diagnosis) sync(cfg *config.Config, seen *stream.Inspection, servers in
 	}
 	lazy, how := asked.lazy(servers)
 	if journaled(cfg) {
-		d.ok(codeSync, "a nats-server may take %s to write what it has acknowledged (%s); the journal has it for %s", lazy, how, cfg.Receiver.Journal.Hold)
+		text := fmt.Sprintf("a nats-server may take %s to write what it has acknowledged (%s)", lazy, how)
+		if hold := cfg.Receiver.Journal.Hold; hold < 2*lazy {
+			d.ok(codeSync, "%s; whether the journal has it that long, receiver.journal says", text)
+		} else {
+			d.ok(codeSync, "%s; the journal has it for %s", text, hold)
+		}
 		return
 	}
 	if lazy == 0 {

@@ -33,6 +33,8 @@ func TestDoctorOfSync(t *testing.T) {
 	finds(t, w.doctor("MILLRACE_NATS_URL="+eager.URL()), app.VerdictFail, "nats.sync", "2m0s")
 	j := newWorld(t, settings{Durability: "journal", DuplicateWindow: "20m"})
 	finds(t, j.doctor(), app.VerdictOK, "nats.sync", "2m0s", "assumed", "the journal has it for 10m0s")
+	finds(t, j.doctor("MILLRACE_RECEIVER_JOURNAL_HOLD=1m"), app.VerdictOK, "nats.sync", "receiver.journal says")
+	finds(t, j.doctor("MILLRACE_NATS_REPLICAS=3"), app.VerdictFail, "nats.replicas", "belongs to no cluster", "leave nats.replicas at auto")
 }
 
 // TestDoctorOfMonitoring: what the monitoring of a server says, and what cannot be one.
@@ -65,11 +67,12 @@ func TestDoctorOfMonitoring(t *testing.T) {
 	finds(t, d, app.VerdictFail, "nats.monitor", "does not run JetStream")
 	finds(t, d, app.VerdictWarn, "nats.clock", "ahead of ours by 1h0m")
 
-	w.monitors = []string{server + "/nowhere", "http://" + nobody, "nats://h:1", "http://me:" + mark + "@127.0.0.1:1"}
+	w.monitors = []string{server + "/nowhere", "http://" + nobody, "nats://h:1", strings.TrimPrefix(w.nats, "nats://"), "http://me:" + mark + "@127.0.0.1:1"}
 	d = w.doctor()
 	finds(t, d, app.VerdictFail, "nats.monitor", "it is answered 404")
 	finds(t, d, app.VerdictFail, "nats.monitor", "at http://"+nobody+" cannot be read", "http: 8222")
 	finds(t, d, app.VerdictFail, "nats.monitor", "(unreadable address)", "http://nats.example.com:8222")
+	finds(t, d, app.VerdictFail, "nats.monitor", "something is there that does not speak HTTP")
 	finds(t, d, app.VerdictFail, "nats.monitor", "do not belong into the address")
 }
 
