@@ -66,19 +66,21 @@ func torment(ctx context.Context, o options) (good bool, err error) {
 	}
 	good = true
 	for _, mechanism := range o.breaks() {
-		o.Break = mechanism
-		one, err := once(ctx, o, bin)
-		if err != nil {
-			return false, err
+		for _, loss := range o.losses() {
+			o.Break, o.Power = mechanism, loss
+			one, err := once(ctx, o, bin)
+			if err != nil {
+				return false, err
+			}
+			good = good && one
 		}
-		good = good && one
 	}
 	return good, nil
 }
 
 // once runs the programs in bin once, and says what came of it.
 func once(ctx context.Context, o options, bin string) (good bool, err error) {
-	o.progress("seed %d, %d s, %d events a second, broken: %q", o.Seed, o.Seconds, o.Rate, o.Break)
+	o.progress("seed %d, %d s, %d events a second, broken: %q, power lost: %q", o.Seed, o.Seconds, o.Rate, o.Break, o.Power)
 	r, err := run(ctx, o, bin)
 	if err != nil {
 		return false, err

@@ -15,9 +15,10 @@ import (
 type options struct {
 	Seconds, Rate int
 	Seed          uint64
-	Break         string // the mechanism to break, "" is none, all is one after the other
-	Keep          bool   // the folder of the run
-	Report        string // the file that gets a page about the run, "" is none
+	Break         string    // the mechanism to break, "" is none, all is one after the other
+	Power         powerLoss // instead of all other faults
+	Keep          bool      // the folder of the run
+	Report        string    // the file that gets a page about the run, "" is none
 	progress      func(format string, args ...any)
 }
 
@@ -37,6 +38,14 @@ func (o *options) breaks() []string {
 	return []string{o.Break}
 }
 
+// losses are the losses of power to play, a run each.
+func (o *options) losses() []powerLoss {
+	if o.Power == lossInTurn {
+		return powerLosses()
+	}
+	return []powerLoss{o.Power}
+}
+
 // readOptions reads the command line. The help is written to out.
 func readOptions(args []string, out io.Writer) (options, error) {
 	o := options{}
@@ -47,12 +56,15 @@ func readOptions(args []string, out io.Writer) (options, error) {
 	flags.IntVar(&o.Rate, "rate", leastRate, "new events a second; 5 % of them are delivered again, and readings of alerts come on top")
 	flags.StringVar(&seed, "seed", "", "decides load and faults; empty: a new one, which is printed")
 	flags.StringVar(&o.Break, "break", "", "break a mechanism on purpose, and see that the figures notice: "+strings.Join(mechanisms(), ", ")+"; or all, one after the other")
+	power := ""
+	flags.StringVar(&power, "power-loss", "", powerLossDoc)
 	flags.BoolVar(&o.Keep, "keep", false, "keep logs and stores; they are kept anyway when something is wrong")
 	flags.StringVar(&o.Report, "report", "", "a file to write a page about the run to, in Markdown")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	var err error
+	o.Power = powerLoss(power)
 	switch {
 	case flags.NArg() > 0:
 		err = fmt.Errorf("%q is not understood", flags.Arg(0))
@@ -60,6 +72,10 @@ func readOptions(args []string, out io.Writer) (options, error) {
 		err = fmt.Errorf("%d seconds at %d a second are too little; give at least 5 and 1", o.Seconds, o.Rate)
 	case o.Break != "" && o.Break != all && !slices.Contains(mechanisms(), o.Break):
 		err = fmt.Errorf("there is no mechanism %q; there are %s, and all", o.Break, strings.Join(mechanisms(), ", "))
+	case o.Power != noLoss && o.Power != lossInTurn && !slices.Contains(powerLosses(), o.Power):
+		err = fmt.Errorf("there is no loss of power %q; there are %s, %s, %s and %s", o.Power, lossBrokers, lossAll, lossStores, lossInTurn)
+	case o.Power != noLoss && (o.Break != "" || o.Report != ""):
+		err = errors.New("a run with a loss of power breaks nothing else, and has no report of its own")
 	case o.Break == all && o.Report != "":
 		err = errors.New("a report is about one run, and to break all takes several")
 	case seed == "":

@@ -34,6 +34,8 @@ type process struct {
 	// started, if set, is called each time it is ready, before anybody who waits for it goes on.
 	started func(pid int) error
 
+	// dark is held by whoever does not want it to be started again yet.
+	dark sync.Mutex
 	// busy is held by whoever does something to the process.
 	busy sync.Mutex
 	up   atomic.Bool
@@ -61,6 +63,8 @@ func (p *process) keep() {
 			p.mu.Unlock()
 			timer := time.NewTimer(rest)
 			<-timer.C
+			p.dark.Lock()
+			p.dark.Unlock() //nolint:staticcheck // it is only waited for
 		}
 	}()
 }

@@ -105,8 +105,12 @@ func (t *torture) unpublishedBy(ctx context.Context, r *receiver) (int64, error)
 type setting struct{ name, codeArts, chatPort, journal string }
 
 func (t *torture) configure(file string, s setting) error {
+	hold := "10s"
+	if t.Power != noLoss {
+		hold = "10m" // all of the run
+	}
 	return t.site.write("millrace.yaml", file, map[string]any{
-		"NATS": t.cluster.url(s.name), "CodeArts": s.codeArts, "ChatPort": s.chatPort, "AccessKey": codeartstest.AccessKeyID, "Journal": s.journal,
+		"NATS": t.cluster.url(s.name), "CodeArts": s.codeArts, "ChatPort": s.chatPort, "AccessKey": codeartstest.AccessKeyID, "Journal": s.journal, "Hold": hold,
 	})
 }
 

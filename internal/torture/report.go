@@ -45,6 +45,8 @@ type Report struct {
 	// Counts is false when the run saw too little to prove anything; Why says so, and what went wrong.
 	Counts bool     `json:"counts"`
 	Why    []string `json:"why"`
+	// Power is there when power was lost.
+	Power *PowerReport `json:"power,omitempty"`
 
 	spells []spell
 	done   []settled
@@ -70,6 +72,11 @@ func (r *Report) good() bool {
 //
 // A run with a mechanism broken on purpose is good when it noticed: when a figure is above 0.
 func (r *Report) judge(kinds []string) bool {
+	if r.Power != nil {
+		r.Why = append(r.powerWrongs(), r.Why...)
+		r.Counts = len(r.Why) == 0
+		return r.good()
+	}
 	short := r.shortcomings(kinds)
 	wrong := r.wrongs()
 	r.Counts = len(short) == 0

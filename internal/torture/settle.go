@@ -49,6 +49,12 @@ func (t *torture) settle(ctx context.Context, r *Report) error {
 	}
 	b := compare(t.balancer.events(), stored, t.effects())
 	r.fill(&b)
+	if t.Power != noLoss {
+		r.Power = &PowerReport{
+			Loss: t.Power, Destroyed: t.destroyed(), LostRungs: ofAlerts(b.LostEffects), StrangeRungs: ofAlerts(b.Strange),
+			Redecided: ofPurpose(t.balancer.events(), b.DuplicateCommits, turn),
+		}
+	}
 	for _, n := range stats.Dead {
 		r.DeadLetters += int(n)
 	}

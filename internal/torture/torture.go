@@ -52,8 +52,10 @@ type torture struct {
 
 	mu     sync.Mutex
 	spells []spell
-	heard  map[string]bool // marks of the messages that came
-	broken error           // what went wrong with the harness, or was refused for good
+	// What was accepted between them is not in the stores that the brokers got back.
+	lossFrom, lossTo time.Time
+	heard            map[string]bool // marks of the messages that came
+	broken           error           // what went wrong with the harness, or was refused for good
 }
 
 // run runs it with the programs in bin and returns what came of it. An error is that of the harness; there is no report then.
@@ -133,7 +135,7 @@ func (t *torture) endWhenEnough(loading context.Context, end func(), at time.Tim
 	if !waitUntil(loading, at) {
 		return
 	}
-	for said := false; t.Break == "" && loading.Err() == nil; said = true {
+	for said := false; t.Break == "" && t.Power == noLoss && loading.Err() == nil; said = true {
 		b := compare(t.balancer.events(), nil, t.effects())
 		now := Report{Rate: r.Rate, Seconds: r.Seconds, Accepted: b.Accepted, Commits: b.Commits, Rungs: b.Rungs, Faults: t.counts()}
 		short := now.shortcomings(allFaults())
@@ -165,7 +167,11 @@ func (t *torture) loadAndBreak(ctx context.Context, r *Report) {
 	if t.Break != "" {
 		faults = control(t.Seed, length, t.Break)
 	}
-	aside.Go(func() { t.follow(loading, began, faults) })
+	if t.Power == noLoss {
+		aside.Go(func() { t.follow(loading, began, faults) })
+	} else {
+		aside.Go(func() { t.losePower(draining, began, length) })
+	}
 	for _, l := range ladders(t.Seed) {
 		aside.Go(func() { t.climb(loading, draining, l) })
 	}
