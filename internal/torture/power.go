@@ -32,7 +32,7 @@ type PowerReport struct {
 	LostRungs    int `json:"lost_rungs"`
 	StrangeRungs int `json:"strange_rungs"`
 	// Redecided are commits beyond the first by the rule that makes another one of each fact it finds. What it had decided went with the stores, so
-	// it decided anew, and these are other commits; they are counted and not judged.
+	// it decided anew, and these are other commits, of other items: they are not among the duplicates.
 	Redecided int `json:"redecided"`
 }
 
@@ -40,7 +40,6 @@ type PowerReport struct {
 func (r *Report) powerWrongs() []string {
 	judged := *r
 	judged.Lost -= r.Power.LostRungs
-	judged.DuplicateCommits -= r.Power.Redecided
 	judged.DuplicateRungs = 0
 	judged.Strange -= r.Power.StrangeRungs
 	why := judged.wrongs()

@@ -15,7 +15,7 @@ func TestPowerIsJudged(t *testing.T) {
 		t.Errorf("%d of four effects are of alerts", n)
 	}
 	good := Report{
-		Seconds: 20, Rate: 50, Accepted: 1000, Lost: 2, DuplicateCommits: 3, DuplicateRungs: 4, Strange: 1,
+		Seconds: 20, Rate: 50, Accepted: 1000, Lost: 2, DuplicateRungs: 4, Strange: 1,
 		Power: &PowerReport{Loss: lossStores, Destroyed: 500, LostRungs: 2, StrangeRungs: 1, Redecided: 3},
 	}
 	if !good.judge(allFaults()) || !good.Counts {

@@ -54,6 +54,7 @@ func (t *torture) settle(ctx context.Context, r *Report) error {
 			Loss: t.Power, Destroyed: t.destroyed(), LostRungs: ofAlerts(b.LostEffects), StrangeRungs: ofAlerts(b.Strange),
 			Redecided: ofPurpose(t.balancer.events(), b.DuplicateCommits, turn),
 		}
+		r.DuplicateCommits -= r.Power.Redecided
 	}
 	for _, n := range stats.Dead {
 		r.DeadLetters += int(n)
