@@ -151,6 +151,7 @@ func (s *stage) stay(ctx context.Context, story *story) {
 	story.say("■", "serving", "everything goes on running; Ctrl-C ends it. Rules are in "+s.folder+"/rules: change them and see.",
 		"Post a merge request of your own:", curl,
 		"Look at the fake CodeArts:  curl -s "+s.codeArts+"/_fake/state",
-		"Look at the chat:           curl -s "+s.chat+"/_fake/messages")
+		"Look at the chat:           curl -s "+s.chat+"/_fake/messages",
+		"Look at what was accepted:  millrace events list --config "+s.folder+"/millrace.yaml")
 	<-ctx.Done()
 }
