@@ -94,7 +94,7 @@ func askMonitor(ctx context.Context, client *http.Client, address string) (where
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err
 		}
-		if strings.HasPrefix(err.Error(), "malformed HTTP") { // it goes on with what the server said
+		if text := err.Error(); strings.Contains(text, "malformed HTTP") || strings.HasPrefix(text, "readLoop") { // what the server said, before or after it was asked
 			err = errors.New("something is there that does not speak HTTP, as the port for clients does")
 		}
 		return where, nil, err

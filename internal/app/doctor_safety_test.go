@@ -67,7 +67,16 @@ func TestDoctorOfMonitoring(t *testing.T) {
 	finds(t, d, app.VerdictFail, "nats.monitor", "does not run JetStream")
 	finds(t, d, app.VerdictWarn, "nats.clock", "ahead of ours by 1h0m")
 
-	w.monitors = []string{server + "/nowhere", "http://" + nobody, "nats://h:1", strings.TrimPrefix(w.nats, "nats://"), "http://me:" + mark + "@127.0.0.1:1"}
+	clients := serve(t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		c, _, err := rw.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = c.Write([]byte("INFO {}\r\n"))
+		_ = c.Close()
+	}))
+	w.monitors = []string{server + "/nowhere", "http://" + nobody, "nats://h:1", strings.TrimPrefix(clients, "http://"), "http://me:" + mark + "@127.0.0.1:1"}
 	d = w.doctor()
 	finds(t, d, app.VerdictFail, "nats.monitor", "it is answered 404")
 	finds(t, d, app.VerdictFail, "nats.monitor", "at http://"+nobody+" cannot be read", "http: 8222")
