@@ -45,13 +45,14 @@ type broker struct {
 	watch    *watch
 	conn     atomic.Pointer[stream.Conn]
 	journal  *journal.Journal
+	doubt    *doubt
 	again    chan struct{} // it was lost and found
 	found    atomic.Uint64 // how often the connection was
 }
 
 // newJournaled opens the journal and looks for NATS. A NATS that is away is no reason not to start, one that cannot be used is.
 func newJournaled(ctx context.Context, cfg *config.Config, settings stream.Config, watch *watch) (ingest.Publisher, func(), error) {
-	b := &broker{settings: settings, watch: watch, again: make(chan struct{}, 1)}
+	b := &broker{settings: settings, watch: watch, again: make(chan struct{}, 1), doubt: newDoubt(cfg.Receiver.Journal.Dir)}
 	b.settings.Reconnected, b.settings.Disconnected = b.reconnected, b.disconnected
 	var err error
 	b.journal, err = journal.Open(journal.Options{
@@ -109,6 +110,7 @@ func (b *broker) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	b.doubt.connected(conn.ServerID())
 	b.conn.Store(conn)
 	b.journal.Reconnected()
 	return nil
@@ -164,16 +166,36 @@ func (b *broker) watchEvents(ctx context.Context) {
 		case away || back:
 			b.watch.log.Warn().Bool("lost", back).Msg("stream found")
 			away = false
+			b.doubt.raise()
 			b.reconnected()
+		default:
+			b.endDoubt()
 		}
 	}
 }
 
 // reconnected is called by the connection.
 func (b *broker) reconnected() {
+	if conn := b.conn.Load(); conn != nil {
+		b.doubt.connected(conn.ServerID())
+	}
 	b.found.Add(1)
 	b.journal.Reconnected()
 	wake(b.again)
+}
+
+// endDoubt ends the doubt once all that the journal holds is published.
+func (b *broker) endDoubt() {
+	is, since := b.doubt.state()
+	if !is {
+		return
+	}
+	if stats := b.journal.Stats(); stats.Unpublished > 0 || stats.Stuck {
+		return
+	}
+	if err := b.doubt.end(since); err != nil {
+		b.watch.log.Warn().Err(err).Msg("servers not noted")
+	}
 }
 
 // disconnected is called by the connection. One that was never used, as the stores were not fit, has nothing to say: it is not found again.
@@ -210,3 +232,25 @@ func (b *broker) PublishEvent(ctx context.Context, e *events.Event) (duplicate b
 	}
 	return conn.PublishEvent(ctx, e)
 }
+
+// PublishAgain implements [journal.Broker].
+func (b *broker) PublishAgain(ctx context.Context, e *events.Event) (duplicate bool, err error) {
+	doubtful, _ := b.doubt.state() // before it is published: a reason that comes later has it published once more
+	if duplicate, err = b.PublishEvent(ctx, e); err != nil || !duplicate || !doubtful {
+		return duplicate, err
+	}
+	err = b.conn.Load().PutMatch(ctx, e.Header(), e.Body)
+	if err != nil && passing(err) {
+		return false, &unmatchedError{err}
+	}
+	if err != nil {
+		b.watch.log.Error().Err(err).Str("event_id", e.ID).Msg("not matched again")
+	}
+	return duplicate, nil
+}
+
+// unmatchedError says that an event is there, and could not be put to be matched once more. It hides what the broker says of the store
+// that this needs: no door is closed for it, and it is tried again.
+type unmatchedError struct{ cause error }
+
+func (e *unmatchedError) Error() string { return "match once more: " + e.cause.Error() }

@@ -122,7 +122,7 @@ func consumers(cfg *config.Config, conn *stream.Conn, live *engine.Live, out *ou
 	n, again := cfg.Worker.Concurrency, cfg.Worker.Retry
 	all := []stream.Consumer{
 		{Name: stream.MatchConsumer, Stream: stream.Events, Filter: stream.AllEvents, Weights: weights(cfg), Concurrency: n.Match, Handler: toEngine(eng.Match)},
-		{Name: "rematch", Stream: stream.Work, Filter: stream.Matches, Concurrency: 1, Handler: toEngine(eng.Match)},
+		{Name: "rematch", Stream: stream.Work, Filter: stream.Matches, Concurrency: max(n.Match/2, 1), Handler: toEngine(eng.Match)},
 		{Name: "run", Stream: stream.Work, Filter: stream.AllRuns, Weights: weights(cfg), Concurrency: n.Run, Retry: ladder(again.Run), Handler: toEngine(eng.Run)},
 		{Name: "tick", Stream: stream.Work, Filter: stream.Ticks, Concurrency: 1, Handler: toEngine(eng.Tick)},
 		{Name: "commit", Stream: stream.Work, Filter: "work.commit", Concurrency: n.Commit, Retry: ladder(again.Commit), Handler: toEffects(eff.Commit), Buried: buried(eff)},

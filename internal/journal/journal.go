@@ -20,6 +20,8 @@ type Broker interface {
 	// An error may have Refused() true: the broker has answered, and takes nothing for now; and Retryable() false: it will never take
 	// this event. Any other means that the broker is away.
 	PublishEvent(ctx context.Context, e *events.Event) (duplicate bool, err error)
+	// PublishAgain is PublishEvent for an event out of the files, which the broker may have had before, and perhaps lost what followed from it.
+	PublishAgain(ctx context.Context, e *events.Event) (duplicate bool, err error)
 }
 
 // Options say where a [Journal] is and what it may use. Dir and Broker are required; all sizes and times must be above 0.

@@ -222,7 +222,7 @@ func (r *round) read(ctx context.Context, from, end int64) error {
 			defer func() { <-places }()
 			publishing, cancel := context.WithTimeout(ctx, publishTimeout)
 			defer cancel()
-			duplicate, err := r.journal.opts.Broker.PublishEvent(publishing, e)
+			duplicate, err := r.journal.opts.Broker.PublishAgain(publishing, e)
 			r.land(at, e, duplicate, err)
 		})
 	}

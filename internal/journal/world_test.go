@@ -87,6 +87,10 @@ func (b *broker) PublishEvent(ctx context.Context, e *events.Event) (bool, error
 	return duplicate, nil
 }
 
+func (b *broker) PublishAgain(ctx context.Context, e *events.Event) (bool, error) {
+	return b.PublishEvent(ctx, e)
+}
+
 func (b *broker) say(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -66,6 +66,9 @@ func (c *Conn) Close() {
 // Connected tells whether the connection is open at this moment.
 func (c *Conn) Connected() bool { return c.nc.IsConnected() }
 
+// ServerID is the id of the server that it is, or was last, connected to. A server that is started again has another one.
+func (c *Conn) ServerID() string { return c.nc.ConnectedServerId() }
+
 // flush waits until the server has what was sent, acknowledgements above all. A lost one
 // costs a repetition, so a failure is of no consequence.
 func (c *Conn) flush() { _ = c.nc.FlushTimeout(2 * time.Second) }
