@@ -18,6 +18,8 @@ import (
 )
 
 const (
+	// enoughCopies of a stream outlive the loss of one server.
+	enoughCopies = 3
 	// brokerWait is how long a delivery that is in the journal waits for NATS.
 	brokerWait = 500 * time.Millisecond
 	// firstLook is how long a receiver with a journal waits for NATS before it starts without it: enough to be told that NATS cannot be used.
@@ -166,7 +168,9 @@ func (b *broker) watchEvents(ctx context.Context) {
 		case away || back:
 			b.watch.log.Warn().Bool("lost", back).Msg("stream found")
 			away = false
-			b.doubt.raise()
+			if back || conn.Copies() < enoughCopies { // else another copy has led meanwhile, and nothing is lost
+				b.doubt.raise()
+			}
 			b.reconnected()
 		default:
 			b.endDoubt()

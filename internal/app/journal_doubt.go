@@ -13,7 +13,7 @@ import (
 // more; records absorb what was not lost.
 //
 // There is doubt after a connection to a server process that this receiver does not know, as each start of a server is another one, and when
-// EVENTS was away; until the journal has published all that it holds. The servers that are known are kept in a file beside the journal:
+// EVENTS went back, or was away and has not copies enough; until the journal has published all that it holds. The servers that are known are kept in a file beside the journal:
 // without it, or with an old one, there is more doubt and not less.
 type doubt struct {
 	file string
@@ -49,7 +49,7 @@ func (d *doubt) connected(server string) {
 	}
 }
 
-// raise says that EVENTS was away: there is doubt, whatever server we are connected to.
+// raise says that EVENTS may have lost something: there is doubt, whatever server we are connected to.
 func (d *doubt) raise() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 type past struct {
 	created atomic.Pointer[time.Time] // nil: nothing is known
 	acked   atomic.Uint64             // the last sequence that was seen, or acknowledged since
+	copies  atomic.Int64
 }
 
 // forget is called when the connection leads to a server again: what is lost until then is told by that.
@@ -48,7 +49,11 @@ func (c *Conn) WentBack(ctx context.Context) (bool, error) {
 	if gone {
 		c.past.acked.Store(info.State.LastSeq)
 	}
+	c.past.copies.Store(int64(info.Config.Replicas))
 	c.past.created.Store(&info.Created)
 	c.past.saw(info.State.LastSeq)
 	return gone, nil
 }
+
+// Copies is how many copies of EVENTS there were when [Conn.WentBack] last saw it; 0: it did not yet.
+func (c *Conn) Copies() int { return int(c.past.copies.Load()) }
