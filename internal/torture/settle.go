@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	quietWithin = 3 * time.Minute
+	quietWithin = 5 * time.Minute
 	looks       = 4 // that must find nothing left, one after the other
 	lookEvery   = 500 * time.Millisecond
 	shown       = 20 // things of each kind that are wrong
