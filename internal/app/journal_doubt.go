@@ -1,6 +1,7 @@
 package app
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,10 +34,13 @@ const serversFile = "servers"
 
 func newDoubt(folder string) *doubt {
 	d := &doubt{file: filepath.Join(folder, serversFile)}
-	data, _ := os.ReadFile(d.file) // what cannot be read is not known
-	if len(data) < 64*keptServers {
-		d.known = strings.Fields(string(data))
+	f, err := os.Open(d.file)
+	if err != nil {
+		return d
 	}
+	defer func() { _ = f.Close() }()                          // only read
+	data, _ := io.ReadAll(io.LimitReader(f, 128*keptServers)) // what cannot be read is not known
+	d.known = strings.Fields(string(data))
 	return d
 }
 

@@ -51,7 +51,7 @@ func TestDoubt(t *testing.T) {
 	}
 	d.connected("B") // forgotten
 	want(true)
-	for _, content := range []string{"\x00\xff", strings.Repeat("A\n", 1000)} {
+	for _, content := range []string{"\x00\xff", strings.Repeat("B\n", 10_000) + "A\n"} {
 		if err := os.WriteFile(filepath.Join(folder, serversFile), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
